@@ -1,0 +1,49 @@
+const kib = 1024;
+const mib = 1024 * kib;
+
+/**
+ * Every bound in one place. Reaching one is counted in `causeway_limit_hits_total` by the name here, and
+ * does what the comment says. `npm run docs` makes docs/limits.md of it.
+ */
+export const limits = {
+  /** One catalog file; a larger one is quarantined unread. */
+  catalogFileBytesMax: 16 * mib,
+  /** Change log entries kept per organisation; a worker further behind gets a snapshot. */
+  changeLogEntriesMax: 100_000,
+  /** Changes in one delivery to a worker. */
+  deltaChangesMax: 512,
+  /** Bytes of definitions in one delivery or snapshot chunk, before compression. */
+  chunkBytesMax: 1 * mib,
+  /** Deliveries a worker may leave unconfirmed before the hub waits for it. */
+  unconfirmedDeliveriesMax: 64,
+  /** One gRPC message from a worker, compressed. */
+  workerMessageBytesMax: 64 * mib,
+  /** A payload from a worker after decompression; a larger one is refused. */
+  workerPayloadBytesMax: 256 * mib,
+  /** Definitions a worker may say it holds in its hello. */
+  heldDefinitionsMax: 100_000,
+  /** Keys in one GetKeys call. */
+  keysPerCallMax: 1_000,
+  /** Records in one analytics batch over gRPC. */
+  analyticsBatchRecordsMax: 100_000,
+  /** Unstored analytics on disk; beyond it workers are told to try later. */
+  analyticsSpoolBytesMax: 2048 * mib,
+  /** Batch ids remembered to recognise repeats; the oldest are forgotten. */
+  analyticsBatchIdsMax: 100_000,
+  /** Time for a new connection to show its protocol (and finish TLS) before it is closed. */
+  preambleTimeoutMs: 10_000,
+  /** Open connections on the worker port; more are closed at once. */
+  connectionsMax: 20_000,
+  /** Failed logins per address and minute before they are refused unexamined answers. */
+  failedLoginsPerMinuteMax: 30,
+  /** Addresses whose failed logins are remembered; the oldest are forgotten. */
+  failedLoginAddressesMax: 10_000,
+  /** Distinct label values of `zone` and `organisation`; further ones are counted as `other`. */
+  metricLabelValuesMax: 200,
+  /** Encoded views kept in memory per compression; the least recently used go. */
+  encodedViewsMax: 64,
+  /** Time from SIGTERM to exit. */
+  drainTimeoutMs: 10_000,
+} as const;
+
+export type LimitName = keyof typeof limits;

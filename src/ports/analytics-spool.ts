@@ -1,0 +1,36 @@
+import type { NodeId, OrganisationId } from '../domain/identifiers.js';
+
+export interface SpooledBatch {
+  /** Counts up without repeats over the life of the spool. */
+  readonly position: number;
+  readonly organisation: OrganisationId;
+  readonly receivedAtMs: number;
+  /** How many records the JSON array holds. */
+  readonly records: number;
+  /** JSON array of analytics records, UTF-8. */
+  readonly payload: Buffer;
+}
+
+/** What identifies a batch that may come again after a lost acknowledgement. */
+export interface BatchIdentity {
+  readonly organisation: OrganisationId;
+  readonly node: NodeId;
+  readonly batchId: string;
+}
+
+/** Durable queue between a worker's batch and the sink. */
+export interface AnalyticsSpool {
+  /**
+   * Durable when it resolves. `identity` undefined: the wire has no batch ids.
+   * Resolves to `duplicate` for a batch already taken. Rejects with LIMIT_EXCEEDED when the spool is full.
+   */
+  append(
+    batch: Omit<SpooledBatch, 'position'>,
+    identity: BatchIdentity | undefined,
+  ): Promise<'taken' | 'duplicate'>;
+  /** Oldest batches first, at most `limit`, without removing them. */
+  peek(limit: number): Promise<readonly SpooledBatch[]>;
+  /** Forgets everything up to and including `position`: the sink has it. */
+  removeThrough(position: number): Promise<void>;
+  size(): Promise<{ readonly batches: number; readonly bytes: number }>;
+}

@@ -1,0 +1,155 @@
+/**
+ * Every metric, in one table: it makes the registry and docs/metrics.md. Units stand last in the names.
+ * Label sets are bounded: `zone` and `organisation` fall back to `other` after a fixed number of values.
+ */
+export interface MetricEntry {
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly help: string;
+  readonly labels: readonly string[];
+  /** Upper bounds of histogram buckets, in the unit of the name. */
+  readonly buckets?: readonly number[];
+}
+
+const durationBuckets = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30];
+
+export const metricTable = {
+  causeway_connections: {
+    type: 'gauge',
+    help: 'Open connections on the worker port, by protocol.',
+    labels: ['protocol'],
+  },
+  causeway_connections_refused_total: {
+    type: 'counter',
+    help: 'Connections closed before or instead of being served, by reason.',
+    labels: ['reason'],
+  },
+  causeway_workers: {
+    type: 'gauge',
+    help: 'Workers logged in, by organisation and zone.',
+    labels: ['organisation', 'zone'],
+  },
+  causeway_logins_total: {
+    type: 'counter',
+    help: 'Login attempts, by protocol and result.',
+    labels: ['protocol', 'result'],
+  },
+  causeway_changes_total: {
+    type: 'counter',
+    help: 'Entries appended to the change log, by type.',
+    labels: ['type'],
+  },
+  causeway_deliveries_total: {
+    type: 'counter',
+    help: 'Changes handed to a worker, by protocol.',
+    labels: ['protocol'],
+  },
+  causeway_acks_total: { type: 'counter', help: 'Confirmations received, by result.', labels: ['result'] },
+  causeway_zone_lag_entries: {
+    type: 'gauge',
+    help: 'Change log entries that the slowest worker of a zone has not confirmed.',
+    labels: ['organisation', 'zone'],
+  },
+  causeway_zone_lag_seconds: {
+    type: 'gauge',
+    help: 'Age of the oldest change that the slowest worker of a zone has not confirmed.',
+    labels: ['organisation', 'zone'],
+  },
+  causeway_snapshots_total: {
+    type: 'counter',
+    help: 'Snapshots started for workers, by reason.',
+    labels: ['reason'],
+  },
+  causeway_encodes_total: {
+    type: 'counter',
+    help: 'Encodings of what workers receive, by what was encoded. One per distinct view, however many workers.',
+    labels: ['what'],
+  },
+  causeway_payload_uncompressed_bytes_total: {
+    type: 'counter',
+    help: 'Payload bytes before compression, by direction.',
+    labels: ['direction'],
+  },
+  causeway_payload_compressed_bytes_total: {
+    type: 'counter',
+    help: 'Payload bytes after compression, by direction.',
+    labels: ['direction'],
+  },
+  causeway_calls_total: {
+    type: 'counter',
+    help: 'Calls answered on the worker port, by protocol, method and result.',
+    labels: ['protocol', 'method', 'result'],
+  },
+  causeway_call_duration_seconds: {
+    type: 'histogram',
+    help: 'Time from reading a call to writing its answer; long polls are left out.',
+    labels: ['protocol'],
+    buckets: durationBuckets,
+  },
+  causeway_catalog_definitions: {
+    type: 'gauge',
+    help: 'Definitions in force, by organisation and kind.',
+    labels: ['organisation', 'kind'],
+  },
+  causeway_catalog_quarantined: {
+    type: 'gauge',
+    help: 'Catalog items that are quarantined; the last good version of each stays in force.',
+    labels: [],
+  },
+  causeway_catalog_held_removals: {
+    type: 'gauge',
+    help: 'Removals held until `causeway catalog accept`.',
+    labels: ['organisation'],
+  },
+  causeway_catalog_loads_total: { type: 'counter', help: 'Catalog loads, by result.', labels: ['result'] },
+  causeway_analytics_received_records_total: {
+    type: 'counter',
+    help: 'Analytics records received. Equals stored plus dropped plus those still in the spool.',
+    labels: [],
+  },
+  causeway_analytics_stored_records_total: {
+    type: 'counter',
+    help: 'Analytics records written to the sink.',
+    labels: [],
+  },
+  causeway_analytics_dropped_records_total: {
+    type: 'counter',
+    help: 'Analytics records not stored, by reason.',
+    labels: ['reason'],
+  },
+  causeway_analytics_duplicate_batches_total: {
+    type: 'counter',
+    help: 'Batches that came again and were acknowledged without being stored twice.',
+    labels: [],
+  },
+  causeway_analytics_spool_bytes: {
+    type: 'gauge',
+    help: 'Bytes waiting in the durable spool.',
+    labels: [],
+  },
+  causeway_limit_hits_total: {
+    type: 'counter',
+    help: 'How often a bound was reached, by the name of the limit.',
+    labels: ['limit'],
+  },
+  causeway_store_errors_total: {
+    type: 'counter',
+    help: 'Failed store operations, by store.',
+    labels: ['store'],
+  },
+} as const satisfies Record<string, MetricEntry>;
+
+export type MetricName = keyof typeof metricTable;
+export type MetricLabels<Name extends MetricName> = Readonly<
+  Record<(typeof metricTable)[Name]['labels'][number], string>
+>;
+
+export interface Metrics {
+  /** Adds to a counter or gauge. */
+  add<Name extends MetricName>(name: Name, labels: MetricLabels<Name>, amount?: number): void;
+  /** Sets a gauge. */
+  set<Name extends MetricName>(name: Name, labels: MetricLabels<Name>, value: number): void;
+  /** Records one observation of a histogram. */
+  observe<Name extends MetricName>(name: Name, labels: MetricLabels<Name>, value: number): void;
+  /** Forgets all label values of a gauge, before it is set anew. */
+  reset(name: MetricName): void;
+}
