@@ -42,6 +42,24 @@ export const limits = {
   metricLabelValuesMax: 200,
   /** Encoded views kept in memory per compression; the least recently used go. */
   encodedViewsMax: 64,
+  /** One gob message of a gorpc request, with all its continuations; a longer one ends the connection. */
+  gobMessageBytesMax: 256 * mib,
+  /** Values nested in values in one gob message. */
+  gobDepthMax: 64,
+  /** Elements, map entries and struct fields in one gob message, counted together. */
+  gobElementsMax: 1_000_000,
+  /** Type definitions one gorpc connection may send; a real gateway sends about eight. */
+  gobTypeDefinitionsMax: 256,
+  /** Bytes of all type definitions of one gorpc connection. */
+  gobTypeDefinitionBytesMax: 64 * kib,
+  /** Name of a concrete type in a gob interface value, as in Go. */
+  gobNameBytesMax: 1_024,
+  /** Unfinished gob messages of all gorpc connections together; the connection that goes beyond is closed. */
+  gorpcHeldBytesMax: 1_024 * mib,
+  /** Inflated bytes for each byte on the wire, once `inflateBurstBytesMax` is used up. */
+  inflateRatioMax: 256,
+  /** Inflated bytes a connection may be ahead of `inflateRatioMax`. */
+  inflateBurstBytesMax: 16 * mib,
   /** Time from SIGTERM to exit. */
   drainTimeoutMs: 10_000,
 } as const;
