@@ -1,0 +1,155 @@
+import type { Definition, DefinitionKey } from '../../domain/definition.js';
+import { type AlreadyKnown, type DeliveredChange, selectChanges } from '../../domain/delivered-change.js';
+import { isAtMostOnce } from '../../domain/key-event.js';
+import { limits } from '../../domain/limits.js';
+import type { ViewScope } from '../../domain/view.js';
+import type { Metrics } from '../../ports/metrics.js';
+import type { Codec, FrameEncoder } from './frame-encoder.js';
+import type { OrganisationTail } from './organisation-tail.js';
+
+/** Deltas kept encoded for sessions that are a little behind: at most about 1 MiB each. */
+const keptDeltasMax = 16;
+/** Positions remembered that were reached without telling anybody. */
+const quietPositionsMax = 1_024;
+
+/** What lies between two positions of the log, for one view. */
+export interface Delta {
+  /** Position before. */
+  readonly from: number;
+  /** Position after. */
+  readonly to: number;
+  /** Changes of this view among the entries; 0: nothing to send, the position just moves. */
+  readonly changes: number;
+  /** Some of them may be handed out only once. */
+  readonly holdsOnce: boolean;
+  /** The encoded frame; undefined when there is nothing to send. */
+  bytes(codec: Codec): Promise<Buffer> | undefined;
+}
+
+/**
+ * The change log as one view sees it. Sessions at the same position receive the same delta object, so each
+ * delta is selected once and encoded once per codec, whoever asks first.
+ */
+export class ViewStream {
+  readonly scope: ViewScope;
+  readonly #tail: OrganisationTail;
+  readonly #inForce: (key: DefinitionKey) => Definition | undefined;
+  readonly #encoder: FrameEncoder;
+  readonly #metrics: Metrics;
+  readonly #deltas = new Map<string, Promise<Delta | undefined>>();
+  readonly #quiet = new Map<number, number>();
+
+  constructor(
+    scope: ViewScope,
+    tail: OrganisationTail,
+    inForce: (key: DefinitionKey) => Definition | undefined,
+    encoder: FrameEncoder,
+    metrics: Metrics,
+  ) {
+    this.scope = scope;
+    this.#tail = tail;
+    this.#inForce = inForce;
+    this.#encoder = encoder;
+    this.#metrics = metrics;
+  }
+
+  /** The delta after a position; undefined when there is none yet. Rejects as the change log does. */
+  next(from: number, known: AlreadyKnown): Promise<Delta | undefined> {
+    // Asked before reading: a shared answer of "nothing yet" could outlive the arrival of something.
+    if (from >= this.#tail.newest) return Promise.resolve(undefined);
+    // What lies before the position cannot matter, so nearly everybody shares the plain delta.
+    const effective: AlreadyKnown = {
+      definitionsThrough: known.definitionsThrough > from ? known.definitionsThrough : 0,
+      onceThrough: known.onceThrough > from ? known.onceThrough : 0,
+    };
+    const name = `${from} ${effective.definitionsThrough} ${effective.onceThrough}`;
+    const cached = this.#deltas.get(name);
+    if (cached !== undefined) return cached;
+    const building = this.#build(from, effective);
+    this.#deltas.set(name, building);
+    building.catch(() => this.#deltas.delete(name));
+    for (const oldest of this.#deltas.keys()) {
+      if (this.#deltas.size <= keptDeltasMax) break;
+      this.#deltas.delete(oldest);
+    }
+    return building;
+  }
+
+  async #build(from: number, known: AlreadyKnown): Promise<Delta | undefined> {
+    const entries = await this.#tail.read(from);
+    const last = entries[entries.length - 1];
+    if (last === undefined) return undefined;
+    const selected = selectChanges(entries, this.scope, this.#inForce, known);
+    const changes = firstOf(selected, limits.chunkBytesMax);
+    const cut = changes.length < selected.length ? changes[changes.length - 1] : undefined;
+    const to = cut?.sequence ?? last.sequence;
+    const after = this.#quiet.get(from) ?? from;
+    if (changes.length === 0) this.#rememberQuiet(to, after);
+    return new EncodedDelta(from, to, after, changes, this.#encoder, this.#metrics);
+  }
+
+  /**
+   * Moving past entries that are not this view's business tells nobody, so a worker may stand at `after`
+   * while the hub reads on at `position`. The next delta must name the lower one, else it looks like a gap.
+   */
+  #rememberQuiet(position: number, after: number): void {
+    this.#quiet.set(position, after);
+    for (const oldest of this.#quiet.keys()) {
+      if (this.#quiet.size <= quietPositionsMax) break;
+      this.#quiet.delete(oldest);
+    }
+  }
+}
+
+/** As many changes from the front as fit into `bytesMax`, at least one. */
+function firstOf(changes: readonly DeliveredChange[], bytesMax: number): readonly DeliveredChange[] {
+  let bytes = 0;
+  for (const [index, { body }] of changes.entries()) {
+    if (body.type === 'put') bytes += body.definition.body.length + (body.definition.oas?.length ?? 0);
+    if (bytes > bytesMax && index > 0) return changes.slice(0, index);
+  }
+  return changes;
+}
+
+class EncodedDelta implements Delta {
+  readonly from: number;
+  readonly to: number;
+  readonly holdsOnce: boolean;
+  readonly #after: number;
+  readonly #changes: readonly DeliveredChange[];
+  readonly #encoder: FrameEncoder;
+  readonly #metrics: Metrics;
+  readonly #encoded = new Map<Codec, Promise<Buffer>>();
+
+  constructor(
+    from: number,
+    to: number,
+    after: number,
+    changes: readonly DeliveredChange[],
+    encoder: FrameEncoder,
+    metrics: Metrics,
+  ) {
+    this.from = from;
+    this.to = to;
+    this.#after = after;
+    this.#changes = changes;
+    this.holdsOnce = changes.some(({ body }) => body.type === 'key' && isAtMostOnce(body.event));
+    this.#encoder = encoder;
+    this.#metrics = metrics;
+  }
+
+  get changes(): number {
+    return this.#changes.length;
+  }
+
+  bytes(codec: Codec): Promise<Buffer> | undefined {
+    if (this.#changes.length === 0) return undefined;
+    let encoding = this.#encoded.get(codec);
+    if (encoding === undefined) {
+      this.#metrics.add('causeway_encodes_total', { what: 'delta' });
+      encoding = this.#encoder.delta(this.#after, this.to, this.#changes, codec);
+      this.#encoded.set(codec, encoding);
+    }
+    return encoding;
+  }
+}
