@@ -24,8 +24,24 @@ export const limits = {
   heldDefinitionsMax: 100_000,
   /** Keys in one GetKeys call. */
   keysPerCallMax: 1_000,
+  /** Name of a key that a worker asks for; a longer one is answered as not found. */
+  keyNameBytesMax: 4 * kib,
+  /** Names remembered for a moment as absent; the least recently added go. */
+  absentKeysMax: 50_000,
+  /** One session given to the hub to keep; a larger one is refused. */
+  sessionBytesMax: 1 * mib,
+  /** Workers shown in the fleet; beyond it the one silent for longest is no longer shown. */
+  fleetNodesMax: 20_000,
+  /** Details a worker tells about itself; more are not read, the worker is served all the same. */
+  nodeDetailsBytesMax: 1 * mib,
+  /** Life of a worker in the fleet without a sign of life. */
+  nodeTtlSecondsMax: 3_600,
   /** Records in one analytics batch over gRPC. */
   analyticsBatchRecordsMax: 100_000,
+  /** Analytics records written to the sink in one transaction; a single larger batch goes alone. */
+  analyticsTransactionRecordsMax: 10_000,
+  /** Spooled batches written to the sink in one transaction. */
+  analyticsTransactionBatchesMax: 100,
   /** Unstored analytics on disk; beyond it workers are told to try later. */
   analyticsSpoolBytesMax: 2048 * mib,
   /** Batch ids remembered to recognise repeats; the oldest are forgotten. */

@@ -85,6 +85,11 @@ export const metricTable = {
     labels: ['protocol'],
     buckets: durationBuckets,
   },
+  causeway_keys_read_total: {
+    type: 'counter',
+    help: 'Keys that workers asked for, by result. The worker cannot tell denied from not-found.',
+    labels: ['result'],
+  },
   causeway_catalog_definitions: {
     type: 'gauge',
     help: 'Definitions in force, by organisation and kind.',
