@@ -5,16 +5,10 @@ export function generatedFrom(source) {
   return `<!-- Made from ${source} by \`npm run docs\`. Edit that file, not this one. -->`;
 }
 
-/** A table with aligned columns, readable as text too. */
+/** Columns are not aligned: a longer name would touch every line of the page. */
 export function table(headings, rows) {
-  const lines = [headings, ...rows].map((cells) => cells.map((cell) => String(cell).replaceAll('|', '\\|')));
-  const widths = headings.map((_, column) => Math.max(3, ...lines.map((cells) => cells[column].length)));
-  // The last column is prose: padding it would only make long lines longer.
-  widths[widths.length - 1] = 0;
-  const line = (cells) => `| ${cells.map((cell, column) => cell.padEnd(widths[column])).join(' | ')} |`;
-  const rule = `| ${widths.map((width) => '-'.repeat(Math.max(3, width))).join(' | ')} |`;
-  const [head, ...body] = lines.map(line);
-  return [head, rule, ...body].join('\n');
+  const line = (cells) => `| ${cells.map((cell) => String(cell).replaceAll('|', '\\|')).join(' | ')} |`;
+  return [line(headings), line(headings.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
 /** Blocks with an empty line between them, and one newline at the end. */

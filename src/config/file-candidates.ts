@@ -79,10 +79,8 @@ class FileWalk {
       });
       return;
     }
-    const properties = (node.children ?? []).map((property) => this.#resolve(section, property));
-    // A correctly spelt key wins over the same one in another spelling.
-    properties.sort((left, right) => Number(left.exact) - Number(right.exact));
-    for (const { key, child, exact, value } of properties) {
+    for (const property of node.children ?? []) {
+      const { key, child, exact, value } = this.#resolve(section, property);
       if (value === undefined) continue;
       const path = joinPath(section.path, key);
       if (child === undefined) {
@@ -111,7 +109,7 @@ class FileWalk {
     });
   }
 
-  /** The option or section a property means. Like Go, a key may differ in case. */
+  /** The option or section a property means. As in Go, case does not matter and the last one wins. */
   #resolve(section: Section, property: Node) {
     const key = String(property.children?.[0]?.value ?? '');
     const value = property.children?.[1];
