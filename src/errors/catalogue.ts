@@ -131,6 +131,13 @@ export const errorCatalogue = {
     exitCode: exitCodes.refused,
     text: 'The call needs a login first.',
   },
+  SESSION_REPLACED: {
+    kind: 'conflict',
+    retry: 'never',
+    log: 'info',
+    exitCode: exitCodes.refused,
+    text: 'Another stream of the same node in the same zone has taken over. Two workers must not share a node id.',
+  },
   OUT_OF_SCOPE: {
     kind: 'forbidden',
     retry: 'never',

@@ -1,0 +1,42 @@
+import { fileURLToPath } from 'node:url';
+import type { ServiceDefinition } from '@grpc/grpc-js';
+import { loadSync, type MessageTypeDefinition, type PackageDefinition } from '@grpc/proto-loader';
+
+/** The contract as written in proto/causeway/v1/bridge.proto. */
+const protoRoot = fileURLToPath(new URL('../../../proto', import.meta.url));
+
+const loaded: PackageDefinition = loadSync('causeway/v1/bridge.proto', {
+  includeDirs: [protoRoot],
+  longs: Number,
+  enums: String,
+  defaults: true,
+  oneofs: true,
+});
+
+/** For server reflection. */
+export const packageDefinition = loaded;
+
+export const bridgeService = loaded['causeway.v1.Bridge'] as ServiceDefinition;
+
+/** Reads and writes one message type of the contract. */
+export interface MessageCodec {
+  write(message: object): Buffer;
+  /** Throws when the bytes are not that message. */
+  read(bytes: Buffer): object;
+}
+
+export function messageCodec(name: string): MessageCodec {
+  const type = loaded[`causeway.v1.${name}`] as MessageTypeDefinition<object, object> | undefined;
+  if (type === undefined) throw new Error(`the contract has no message ${name}`);
+  return { write: (message) => type.serialize(message), read: (bytes) => type.deserialize(bytes) };
+}
+
+/**
+ * The service as the hub registers it: what `Sync` sends was encoded before, once for all streams, so the
+ * serialiser only hands the bytes on.
+ */
+export function hubService(): ServiceDefinition {
+  const sync = bridgeService['Sync'];
+  if (sync === undefined) throw new Error('the contract has no method Sync');
+  return { ...bridgeService, Sync: { ...sync, responseSerialize: (frame: Buffer) => frame } };
+}

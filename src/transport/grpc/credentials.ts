@@ -1,0 +1,48 @@
+import type { Metadata } from '@grpc/grpc-js';
+import type { WorkerIdentity } from '../../domain/worker.js';
+import { CausewayError } from '../../errors/causeway-error.js';
+import type { BridgeHub } from './bridge-hub.js';
+
+/** Metadata key that carries the organisation id. */
+export const organisationMetadata = 'x-causeway-organisation';
+
+export interface CallCredentials {
+  readonly identity: WorkerIdentity;
+  readonly apiKey: string;
+}
+
+/** Logs the caller in. The messages name the metadata, never its value. */
+export function authorise(hub: BridgeHub, metadata: Metadata, peer: string): CallCredentials {
+  const apiKey = bearerToken(single(metadata, 'authorization'));
+  const organisation = single(metadata, organisationMetadata);
+  if (organisation === undefined || organisation === '') {
+    throw new CausewayError(
+      'API_KEY_REFUSED',
+      `metadata ${organisationMetadata}: the organisation id is missing`,
+    );
+  }
+  const identity = hub.login({
+    apiKey: apiKey ?? '',
+    organisation,
+    address: addressOf(peer),
+    protocol: 'grpc',
+  });
+  return { identity, apiKey: apiKey ?? '' };
+}
+
+function single(metadata: Metadata, name: string): string | undefined {
+  const [value] = metadata.get(name);
+  return typeof value === 'string' ? value : undefined;
+}
+
+function bearerToken(header: string | undefined): string | undefined {
+  return /^bearer +(\S+)$/i.exec(header ?? '')?.[1];
+}
+
+/** `ipv4:127.0.0.1:5000`, `127.0.0.1:5000` or `[::1]:5000` without scheme and port. */
+function addressOf(peer: string): string {
+  return peer
+    .replace(/^ipv[46]:/, '')
+    .replace(/:\d+$/, '')
+    .replace(/^\[|\]$/g, '');
+}

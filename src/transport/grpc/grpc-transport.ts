@@ -1,0 +1,131 @@
+import type { Duplex } from 'node:stream';
+import {
+  type handleBidiStreamingCall,
+  type handleUnaryCall,
+  Server,
+  ServerCredentials,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import { ReflectionService } from '@grpc/reflection';
+import { HealthImplementation } from 'grpc-health-check';
+import { limits } from '../../domain/limits.js';
+import type { Clock } from '../../ports/clock.js';
+import type { Component } from '../../ports/component.js';
+import type { Log } from '../../ports/log.js';
+import type { Metrics } from '../../ports/metrics.js';
+import type { BridgeHub } from './bridge-hub.js';
+import { hubService, packageDefinition } from './contract.js';
+import { getKeys } from './get-keys-call.js';
+import { toGrpcError } from './grpc-status.js';
+import type {
+  ReportAnalyticsRequestMessage,
+  ReportAnalyticsResponseMessage,
+  StoredKeyMessage,
+  SyncRequestMessage,
+} from './messages.js';
+import { reportAnalytics } from './report-analytics-call.js';
+import { SyncCall } from './sync-call.js';
+
+const serviceName = 'causeway.v1.Bridge';
+/** HTTP/2 connection preface. */
+const preface = Buffer.from('PRI * HTTP/2');
+
+export interface GrpcTransportParts {
+  readonly hub: BridgeHub;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** gRPC over sockets that the listener has accepted: TLS, if any, is already off. */
+export class GrpcTransport implements Component {
+  readonly name = 'grpc';
+  readonly protocol = 'grpc';
+  readonly #clock: Clock;
+  readonly #server: Server;
+  readonly #health: HealthImplementation;
+  readonly #injector: ReturnType<Server['createConnectionInjector']>;
+
+  constructor(parts: GrpcTransportParts) {
+    this.#clock = parts.clock;
+    this.#server = new Server({
+      'grpc.max_receive_message_length': limits.workerMessageBytesMax,
+      'grpc.max_send_message_length': -1,
+      'grpc.keepalive_time_ms': 30_000,
+      'grpc.keepalive_timeout_ms': 20_000,
+    });
+    this.#server.addService(hubService(), handlersOf(parts));
+    this.#health = new HealthImplementation({ '': 'NOT_SERVING', [serviceName]: 'NOT_SERVING' });
+    this.#health.addToServer(this.#server);
+    new ReflectionService(packageDefinition).addToServer(this.#server);
+    this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+  }
+
+  async start(): Promise<void> {
+    this.setServing(true);
+  }
+
+  /** Called first when draining begins, so that probes turn away before streams do. */
+  setServing(serving: boolean): void {
+    const state = serving ? 'SERVING' : 'NOT_SERVING';
+    this.#health.setStatus('', state);
+    this.#health.setStatus(serviceName, state);
+  }
+
+  async stop(deadlineMs: number): Promise<void> {
+    this.setServing(false);
+    const finished = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
+    const late = new Promise<void>((resolve) => {
+      this.#clock.after(Math.max(0, deadlineMs - this.#clock.nowMs()), resolve);
+    });
+    await Promise.race([finished, late]);
+    this.#injector.destroy();
+    this.#server.forceShutdown();
+  }
+
+  notReady(): string | undefined {
+    return undefined;
+  }
+
+  matches(head: Buffer): 'yes' | 'no' | 'need-more' {
+    const length = Math.min(head.length, preface.length);
+    if (!head.subarray(0, length).equals(preface.subarray(0, length))) return 'no';
+    return head.length < preface.length ? 'need-more' : 'yes';
+  }
+
+  accept(socket: Duplex): void {
+    this.#injector.injectConnection(socket);
+  }
+}
+
+function handlersOf({ hub, clock, log, metrics }: GrpcTransportParts): UntypedServiceImplementation {
+  const sync: handleBidiStreamingCall<SyncRequestMessage, Buffer> = (stream) => {
+    SyncCall.open(hub, stream, clock);
+  };
+  const keys: handleUnaryCall<{ names: string[] }, { keys: StoredKeyMessage[] }> = (call, callback) => {
+    const startedMs = clock.monotonicMs();
+    getKeys(hub, call).then(
+      (answer) => {
+        measure('ok', startedMs);
+        callback(null, answer);
+      },
+      (thrown: unknown) => {
+        measure('error', startedMs);
+        const error = toGrpcError(thrown);
+        log.debug('GetKeys failed', { status: error.code, reason: error.details });
+        callback(error);
+      },
+    );
+  };
+  const measure = (result: string, startedMs: number) => {
+    metrics.add('causeway_calls_total', { protocol: 'grpc', method: 'GetKeys', result });
+    const seconds = (clock.monotonicMs() - startedMs) / 1000;
+    metrics.observe('causeway_call_duration_seconds', { protocol: 'grpc' }, seconds);
+  };
+  const analytics: handleBidiStreamingCall<ReportAnalyticsRequestMessage, ReportAnalyticsResponseMessage> = (
+    stream,
+  ) => {
+    void reportAnalytics(hub, stream, metrics);
+  };
+  return { Sync: sync, GetKeys: keys, ReportAnalytics: analytics };
+}

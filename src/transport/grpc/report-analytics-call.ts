@@ -1,0 +1,106 @@
+import type { ServerDuplexStream } from '@grpc/grpc-js';
+import { type NodeId, nodeId } from '../../domain/identifiers.js';
+import { limits } from '../../domain/limits.js';
+import type { WorkerIdentity } from '../../domain/worker.js';
+import { CausewayError, toCausewayError } from '../../errors/causeway-error.js';
+import type { Metrics } from '../../ports/metrics.js';
+import type { BridgeHub } from './bridge-hub.js';
+import { authorise } from './credentials.js';
+import { toGrpcError } from './grpc-status.js';
+import type { ReportAnalyticsRequestMessage, ReportAnalyticsResponseMessage } from './messages.js';
+import { codecOf, decompressPayload } from './payload-compression.js';
+
+type AnalyticsStream = ServerDuplexStream<ReportAnalyticsRequestMessage, ReportAnalyticsResponseMessage>;
+
+const batchIdLengthMax = 256;
+
+const statusNames = {
+  accepted: 'ANALYTICS_STATUS_ACCEPTED',
+  rejected: 'ANALYTICS_STATUS_REJECTED',
+  retry: 'ANALYTICS_STATUS_RETRY',
+} as const;
+
+/**
+ * Takes batches one after the other: the next is read only when the last is durable and acknowledged, so a
+ * worker that sends faster than the spool writes is slowed down by the transport itself.
+ */
+export async function reportAnalytics(
+  hub: BridgeHub,
+  stream: AnalyticsStream,
+  metrics: Metrics,
+): Promise<void> {
+  try {
+    const { identity } = authorise(hub, stream.metadata, stream.getPeer());
+    let node: NodeId | undefined;
+    for await (const message of stream as AsyncIterable<ReportAnalyticsRequestMessage>) {
+      node ??= readNode(message.nodeId);
+      const answer = await takeBatch(hub, identity, node, message, metrics);
+      if (!stream.write(answer)) await untilDrained(stream);
+    }
+    stream.end();
+  } catch (thrown) {
+    if (!stream.cancelled) stream.emit('error', toGrpcError(thrown));
+  }
+}
+
+async function takeBatch(
+  hub: BridgeHub,
+  identity: WorkerIdentity,
+  node: NodeId,
+  message: ReportAnalyticsRequestMessage,
+  metrics: Metrics,
+): Promise<ReportAnalyticsResponseMessage> {
+  const { batchId } = message;
+  if (batchId === '' || batchId.length > batchIdLengthMax) {
+    throw new CausewayError('REQUEST_INVALID', `batch_id: must have 1 to ${batchIdLengthMax} characters`);
+  }
+  try {
+    const records = await readRecords(message, metrics);
+    const taken = await hub.acceptAnalytics({ identity, node, batchId, records });
+    return {
+      batchId,
+      status: statusNames[taken.status],
+      error: taken.error ?? '',
+      acceptedRecords: taken.accepted,
+      droppedRecords: taken.dropped,
+    };
+  } catch (thrown) {
+    const error = toCausewayError(thrown);
+    const status = error.entry.retry === 'never' ? statusNames.rejected : statusNames.retry;
+    return { batchId, status, error: error.message, acceptedRecords: 0, droppedRecords: 0 };
+  }
+}
+
+async function readRecords(message: ReportAnalyticsRequestMessage, metrics: Metrics): Promise<Buffer> {
+  const codec = message.compression === 'COMPRESSION_UNSPECIFIED' ? 'none' : codecOf(message.compression);
+  if (codec === undefined) {
+    throw new CausewayError('REQUEST_INVALID', `compression: ${message.compression} is not known`);
+  }
+  // Uncompressed records speak for themselves; the announced size matters only to a decompressor.
+  const announced = codec === 'none' ? message.records.length : message.uncompressedBytes;
+  const plain = await decompressPayload(message.records, codec, announced, limits.workerPayloadBytesMax);
+  metrics.add('causeway_payload_uncompressed_bytes_total', { direction: 'up' }, plain.length);
+  metrics.add('causeway_payload_compressed_bytes_total', { direction: 'up' }, message.records.length);
+  return plain;
+}
+
+function readNode(text: string): NodeId {
+  if (text === '' || text.length > batchIdLengthMax) {
+    throw new CausewayError('REQUEST_INVALID', 'node_id: is missing or too long in the first message');
+  }
+  return nodeId(text);
+}
+
+function untilDrained(stream: AnalyticsStream): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      stream.off('drain', done);
+      stream.off('close', done);
+      stream.off('cancelled', done);
+      resolve();
+    };
+    stream.on('drain', done);
+    stream.on('close', done);
+    stream.on('cancelled', done);
+  });
+}
