@@ -44,6 +44,7 @@ export class GrpcTransport implements Component {
   readonly #clock: Clock;
   readonly #server: Server;
   readonly #health: HealthImplementation;
+  readonly #draining = new AbortController();
   readonly #injector: ReturnType<Server['createConnectionInjector']>;
 
   constructor(parts: GrpcTransportParts) {
@@ -54,7 +55,7 @@ export class GrpcTransport implements Component {
       'grpc.keepalive_time_ms': 30_000,
       'grpc.keepalive_timeout_ms': 20_000,
     });
-    this.#server.addService(hubService(), handlersOf(parts));
+    this.#server.addService(hubService(), handlersOf(parts, this.#draining.signal));
     this.#health = new HealthImplementation({ '': 'NOT_SERVING', [serviceName]: 'NOT_SERVING' });
     this.#health.addToServer(this.#server);
     new ReflectionService(packageDefinition).addToServer(this.#server);
@@ -74,6 +75,7 @@ export class GrpcTransport implements Component {
 
   async stop(deadlineMs: number): Promise<void> {
     this.setServing(false);
+    this.#draining.abort();
     const finished = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
     const late = new Promise<void>((resolve) => {
       this.#clock.after(Math.max(0, deadlineMs - this.#clock.nowMs()), resolve);
@@ -98,7 +100,10 @@ export class GrpcTransport implements Component {
   }
 }
 
-function handlersOf({ hub, clock, log, metrics }: GrpcTransportParts): UntypedServiceImplementation {
+function handlersOf(
+  { hub, clock, log, metrics }: GrpcTransportParts,
+  draining: AbortSignal,
+): UntypedServiceImplementation {
   const sync: handleBidiStreamingCall<SyncRequestMessage, Buffer> = (stream) => {
     SyncCall.open(hub, stream, clock);
   };
@@ -125,7 +130,7 @@ function handlersOf({ hub, clock, log, metrics }: GrpcTransportParts): UntypedSe
   const analytics: handleBidiStreamingCall<ReportAnalyticsRequestMessage, ReportAnalyticsResponseMessage> = (
     stream,
   ) => {
-    void reportAnalytics(hub, stream, metrics);
+    void reportAnalytics(hub, stream, metrics, draining);
   };
   return { Sync: sync, GetKeys: keys, ReportAnalytics: analytics };
 }

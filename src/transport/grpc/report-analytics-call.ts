@@ -28,18 +28,28 @@ export async function reportAnalytics(
   hub: BridgeHub,
   stream: AnalyticsStream,
   metrics: Metrics,
+  draining: AbortSignal,
 ): Promise<void> {
+  let idle = true;
+  // A hub that stops ends the stream between two batches: what was taken is acknowledged, the rest comes again.
+  const onDraining = () => idle && stream.end();
+  draining.addEventListener('abort', onDraining);
   try {
     const { identity } = authorise(hub, stream.metadata, stream.getPeer());
     let node: NodeId | undefined;
     for await (const message of stream as AsyncIterable<ReportAnalyticsRequestMessage>) {
+      if (draining.aborted) break;
+      idle = false;
       node ??= readNode(message.nodeId);
       const answer = await takeBatch(hub, identity, node, message, metrics);
       if (!stream.write(answer)) await untilDrained(stream);
+      idle = true;
     }
     stream.end();
   } catch (thrown) {
     if (!stream.cancelled) stream.emit('error', toGrpcError(thrown));
+  } finally {
+    draining.removeEventListener('abort', onDraining);
   }
 }
 
