@@ -42,6 +42,8 @@ export const limits = {
   analyticsTransactionRecordsMax: 10_000,
   /** Spooled batches written to the sink in one transaction. */
   analyticsTransactionBatchesMax: 100,
+  /** Spooled bytes read ahead for one transaction, by the average size of a batch. */
+  analyticsTransactionBytesMax: 32 * mib,
   /** Unstored analytics on disk; beyond it workers are told to try later. */
   analyticsSpoolBytesMax: 2048 * mib,
   /** Batch ids remembered to recognise repeats; the oldest are forgotten. */

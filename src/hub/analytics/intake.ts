@@ -1,0 +1,140 @@
+import type { NodeId } from '../../domain/identifiers.js';
+import { limits } from '../../domain/limits.js';
+import type { WorkerIdentity } from '../../domain/worker.js';
+import { CausewayError, describeError } from '../../errors/causeway-error.js';
+import type { AnalyticsSpool } from '../../ports/analytics-spool.js';
+import type { Clock } from '../../ports/clock.js';
+import type { Log } from '../../ports/log.js';
+import type { Metrics } from '../../ports/metrics.js';
+import { type DropReason, type Screening, screenRecords } from './record-screening.js';
+
+export interface AnalyticsBatch {
+  readonly identity: WorkerIdentity;
+  readonly node: NodeId;
+  /** Undefined: the wire has none, so the sender gives no second chance and the batch has no bound. */
+  readonly batchId?: string | undefined;
+  /** JSON array of records, UTF-8, decompressed. Must not be changed afterwards. */
+  readonly records: Buffer;
+}
+
+export interface IntakeResult {
+  /** `accepted`: durable here. `rejected`: can never be taken. `retry`: the same batch again, later. */
+  readonly status: 'accepted' | 'rejected' | 'retry';
+  /** Records in the durable spool, now or since an earlier time. */
+  readonly accepted: number;
+  readonly dropped: Readonly<Partial<Record<DropReason, number>>>;
+  /** The batch had been taken before; nothing was stored. */
+  readonly duplicate: boolean;
+  /** Why it was not accepted; may be shown to the worker. */
+  readonly error: string | undefined;
+}
+
+export interface AnalyticsIntakePorts {
+  readonly spool: AnalyticsSpool;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** There is something new in the spool. */
+  readonly onSpooled: () => void;
+}
+
+/**
+ * Takes analytics from workers. A batch is answered `accepted` once it is durable, and only then its
+ * records count as received: received = stored + dropped + still in the spool. Batches that were not
+ * taken, and repeats, count for nothing but their own metrics.
+ */
+export class AnalyticsIntake {
+  readonly #ports: AnalyticsIntakePorts;
+  #failing = false;
+
+  constructor(ports: AnalyticsIntakePorts) {
+    this.#ports = ports;
+  }
+
+  async accept(batch: AnalyticsBatch): Promise<IntakeResult> {
+    const recordsMax =
+      batch.batchId === undefined ? Number.POSITIVE_INFINITY : limits.analyticsBatchRecordsMax;
+    let screening: Screening | undefined;
+    try {
+      screening = await screenRecords(batch.records, batch.identity.organisation, recordsMax);
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+      return this.#reject(batch, 'the batch is not a JSON array of records', error.message);
+    }
+    if (screening === undefined) {
+      this.#ports.metrics.add('causeway_limit_hits_total', { limit: 'analyticsBatchRecordsMax' });
+      return this.#reject(
+        batch,
+        `the batch has more records than analyticsBatchRecordsMax (${recordsMax}): send smaller ones`,
+      );
+    }
+    return this.#spool(batch, screening);
+  }
+
+  async #spool(batch: AnalyticsBatch, screening: Screening): Promise<IntakeResult> {
+    const { metrics } = this.#ports;
+    const { organisation } = batch.identity;
+    const { kept, dropped, payload } = screening;
+    // Nothing to keep: its id is not remembered either, a repeat is dropped once more.
+    const taken = kept === 0 ? 'taken' : await this.#append(batch, kept, payload);
+    if (taken === 'full' || taken === 'away') {
+      const error = taken === 'full' ? 'analyticsSpoolBytesMax is reached' : 'the spool does not answer';
+      return { status: 'retry', accepted: 0, dropped: {}, duplicate: false, error };
+    }
+    const accepted = { status: 'accepted', accepted: kept, dropped, error: undefined } as const;
+    if (taken === 'duplicate') {
+      metrics.add('causeway_analytics_duplicate_batches_total', {});
+      return { ...accepted, duplicate: true };
+    }
+    metrics.add('causeway_analytics_received_records_total', {}, screening.records);
+    for (const [reason, count] of Object.entries(dropped)) {
+      metrics.add('causeway_analytics_dropped_records_total', { reason }, count);
+    }
+    if (kept < screening.records) {
+      this.#ports.log.debug('analytics records were left out', { organisation, node: batch.node, dropped });
+    }
+    if (kept > 0) this.#ports.onSpooled();
+    return { ...accepted, duplicate: false };
+  }
+
+  async #append(
+    { identity, node, batchId }: AnalyticsBatch,
+    records: number,
+    payload: Buffer,
+  ): Promise<'taken' | 'duplicate' | 'full' | 'away'> {
+    const { organisation } = identity;
+    try {
+      const taken = await this.#ports.spool.append(
+        { organisation, receivedAtMs: this.#ports.clock.nowMs(), records, payload },
+        batchId === undefined ? undefined : { organisation, node, batchId },
+      );
+      if (this.#failing) this.#ports.log.info('analytics are taken again');
+      this.#failing = false;
+      return taken;
+    } catch (error) {
+      const full = error instanceof CausewayError && error.code === 'LIMIT_EXCEEDED';
+      if (full) {
+        this.#ports.metrics.add('causeway_limit_hits_total', { limit: 'analyticsSpoolBytesMax' });
+      } else {
+        this.#ports.metrics.add('causeway_store_errors_total', { store: 'spool' });
+      }
+      if (!this.#failing) {
+        this.#ports.log.error('analytics cannot be taken; workers are told to try later', {
+          reason: describeError(error),
+        });
+      }
+      this.#failing = true;
+      return full ? 'full' : 'away';
+    }
+  }
+
+  #reject(batch: AnalyticsBatch, error: string, detail?: string): IntakeResult {
+    this.#ports.log.warn('an analytics batch was refused', {
+      organisation: batch.identity.organisation,
+      node: batch.node,
+      reason: error,
+      detail,
+    });
+    return { status: 'rejected', accepted: 0, dropped: {}, duplicate: false, error };
+  }
+}

@@ -1,0 +1,98 @@
+import type { OrganisationId } from '../../domain/identifiers.js';
+import { jsonArrayElements } from '../../std/json-array-elements.js';
+import { yieldTurn } from '../../std/yield-turn.js';
+
+/** Why a record is left out. */
+export type DropReason = 'null' | 'not-a-record' | 'no-organisation' | 'foreign-organisation';
+
+export interface Screening {
+  /** Elements of the array. */
+  readonly records: number;
+  readonly kept: number;
+  readonly dropped: Readonly<Partial<Record<DropReason, number>>>;
+  /** JSON array of what is kept: the original bytes if that is everything. */
+  readonly payload: Buffer;
+}
+
+/** Work between two turns of the event loop: about 10 ms. */
+const turnBytes = 1024 * 1024;
+
+/**
+ * Looks at each record of a batch once. Elements are found by their bytes and parsed one at a time, so a
+ * batch of any size holds up the event loop only for a megabyte's worth, and one object lives at a time;
+ * parsing the whole would do neither. What is kept is cut out of the original text, never written anew:
+ * 64-bit numbers survive.
+ *
+ * Throws SyntaxError when it is not a JSON array. Undefined: it has more than `recordsMax` elements.
+ */
+export async function screenRecords(
+  batch: Buffer,
+  organisation: OrganisationId,
+  recordsMax: number,
+): Promise<Screening | undefined> {
+  const dropped: Partial<Record<DropReason, number>> = {};
+  /** Neighbours that are kept become one run, with the commas between them. */
+  const runs: { readonly start: number; readonly end: number }[] = [];
+  let records = 0;
+  let kept = 0;
+  let lastWasKept = false;
+  let turnEnd = turnBytes;
+  const elements = jsonArrayElements(batch);
+  for (let next = elements.next(); ; next = elements.next()) {
+    if (next.done === true) {
+      if (!next.value) throw new SyntaxError('not a complete JSON array');
+      return { records, kept, dropped, payload: kept === records ? batch : join(batch, runs) };
+    }
+    records += 1;
+    if (records > recordsMax) return undefined;
+    const start = next.value.byteOffset - batch.byteOffset;
+    const end = start + next.value.length;
+    const reason = dropReason(JSON.parse(next.value.toString('utf8')), organisation);
+    if (reason === undefined) {
+      const run = lastWasKept ? runs.pop() : undefined;
+      runs.push({ start: run?.start ?? start, end });
+      kept += 1;
+    } else {
+      dropped[reason] = (dropped[reason] ?? 0) + 1;
+    }
+    lastWasKept = reason === undefined;
+    if (end >= turnEnd) {
+      turnEnd = end + turnBytes;
+      await yieldTurn();
+    }
+  }
+}
+
+function dropReason(record: unknown, organisation: OrganisationId): DropReason | undefined {
+  if (record === null) return 'null';
+  if (typeof record !== 'object' || Array.isArray(record)) return 'not-a-record';
+  let named = false;
+  let empty = false;
+  for (const [member, value] of Object.entries(record)) {
+    if (!isOrganisationMember(member)) continue;
+    if (value === organisation) named = true;
+    else if (value === '') empty = true;
+    else if (value !== null) return 'foreign-organisation';
+  }
+  return named && !empty ? undefined : 'no-organisation';
+}
+
+/**
+ * `org_id` and `OrgID` are the spellings of the field; whoever reads the record later ignores case and
+ * underscores, so every such member has to name the organisation.
+ */
+function isOrganisationMember(member: string): boolean {
+  const first = member.charCodeAt(0) | 0x20;
+  if (first !== 0x6f && first !== 0x7f) return false; // not o, O or _
+  return member.replaceAll('_', '').toLowerCase() === 'orgid';
+}
+
+function join(batch: Buffer, runs: readonly { readonly start: number; readonly end: number }[]): Buffer {
+  const parts: Buffer[] = [Buffer.from('[')];
+  for (const [index, { start, end }] of runs.entries()) {
+    if (index > 0) parts.push(Buffer.from(','));
+    parts.push(batch.subarray(start, end));
+  }
+  parts.push(Buffer.from(']'));
+  return Buffer.concat(parts);
+}

@@ -1,0 +1,184 @@
+import { type KeyName, parseKeyName, sessionNamesOf, sessionPrefix } from '../../domain/key-names.js';
+import { limits } from '../../domain/limits.js';
+import type { WorkerIdentity } from '../../domain/worker.js';
+import { CausewayError } from '../../errors/causeway-error.js';
+import type { Clock } from '../../ports/clock.js';
+import type { KeyStore, StoredValue } from '../../ports/key-store.js';
+import type { Log, Obfuscate } from '../../ports/log.js';
+import type { Metrics } from '../../ports/metrics.js';
+import { SingleFlight } from '../../std/single-flight.js';
+import { TokenBucket } from '../../std/token-bucket.js';
+import { NegativeCache } from './negative-cache.js';
+import { ownerOfSession } from './session-owner.js';
+
+export interface KeyReaderPorts {
+  readonly store: KeyStore;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly obfuscate: Obfuscate;
+  /**
+   * Whether the catalog has an API of that id for this organisation and for no other: OAuth items carry no
+   * owner but the API, so an id that two organisations use is nobody's.
+   */
+  readonly ownsApi: (organisation: WorkerIdentity['organisation'], apiId: string) => boolean;
+}
+
+export interface KeyReaderOptions {
+  /** Sessions stand under the hash of their key. */
+  readonly hashKeys: boolean;
+  /** How long an absent name is remembered; 0: not at all. */
+  readonly negativeCacheMs: number;
+}
+
+interface Question {
+  readonly asked: string;
+  readonly parsed: KeyName;
+  /** Names in the store that can answer it, best first. Empty: refused by its name. */
+  readonly candidates: readonly string[];
+}
+
+type Outcome = 'found' | 'not-found' | 'denied';
+
+/**
+ * Reads the control plane's keys for workers: the one place where a name from a worker becomes a read.
+ *
+ * Scope has two gates. Before the store: a name that says whose it is (certificate, organisation session,
+ * OAuth item) is not even read for somebody else. After the store: a session is given only to the
+ * organisation in it. Both refuse by answering as if there was nothing; only metrics and log can tell.
+ *
+ * Equal reads that overlap share one store call, also across organisations, because the gate stands behind
+ * it. The store's "nothing there" is remembered for a moment; its failures are not.
+ */
+export class KeyReader {
+  readonly #ports: KeyReaderPorts;
+  readonly #options: KeyReaderOptions;
+  readonly #absent: NegativeCache;
+  readonly #flights: SingleFlight<StoredValue | undefined>;
+  readonly #denialLines: TokenBucket;
+
+  constructor(ports: KeyReaderPorts, options: KeyReaderOptions) {
+    this.#ports = ports;
+    this.#options = options;
+    this.#absent = new NegativeCache(ports.clock, options.negativeCacheMs, limits.absentKeysMax);
+    this.#flights = new SingleFlight((name, value) => {
+      if (value === undefined) this.#absent.add(name);
+    });
+    this.#denialLines = new TokenBucket({ capacity: 10, tokensPerMinute: 10 }, ports.clock.monotonicMs());
+  }
+
+  /**
+   * One answer per name, in order; undefined: nothing there for this worker. Rejects with LIMIT_EXCEEDED
+   * for too many names and with STORE_UNAVAILABLE when the store fails: an error is never "not there".
+   */
+  async read(
+    identity: WorkerIdentity,
+    names: readonly string[],
+  ): Promise<readonly (StoredValue | undefined)[]> {
+    if (names.length > limits.keysPerCallMax) {
+      this.#ports.metrics.add('causeway_limit_hits_total', { limit: 'keysPerCallMax' });
+      throw new CausewayError(
+        'LIMIT_EXCEEDED',
+        `${names.length} names in one call; keysPerCallMax is ${limits.keysPerCallMax}`,
+      );
+    }
+    const questions = names.map((name) => this.#questionOf(identity, name));
+    const wanted = new Set<string>();
+    for (const { candidates } of questions) {
+      for (const name of candidates) if (!this.#absent.has(name)) wanted.add(name);
+    }
+    const values = await this.#load([...wanted]);
+    return questions.map((question) => this.#answer(identity, question, values));
+  }
+
+  /** Something happened to this name: what was remembered or is being read may be stale. */
+  invalidate(name: string): void {
+    const parsed = parseKeyName(name);
+    const names = parsed.kind === 'bare' ? sessionNamesOf(parsed.id, this.#options.hashKeys) : [name];
+    for (const one of names) {
+      this.#absent.delete(one);
+      this.#flights.forget(one);
+    }
+  }
+
+  async #load(names: readonly string[]): Promise<ReadonlyMap<string, StoredValue | undefined>> {
+    if (names.length === 0) return new Map();
+    const values = await this.#flights.fetch(names, async (missing) => {
+      try {
+        return await this.#ports.store.getMany(missing);
+      } catch (error) {
+        this.#ports.metrics.add('causeway_store_errors_total', { store: 'keys' });
+        throw error;
+      }
+    });
+    return new Map(names.map((name, index) => [name, values[index]]));
+  }
+
+  #questionOf(identity: WorkerIdentity, asked: string): Question {
+    if (Buffer.byteLength(asked) > limits.keyNameBytesMax) {
+      this.#ports.metrics.add('causeway_limit_hits_total', { limit: 'keyNameBytesMax' });
+      return { asked, parsed: { kind: 'unreadable' }, candidates: [] };
+    }
+    const parsed = parseKeyName(asked);
+    return { asked, parsed, candidates: this.#candidates(identity, asked, parsed) };
+  }
+
+  #candidates(identity: WorkerIdentity, asked: string, parsed: KeyName): readonly string[] {
+    switch (parsed.kind) {
+      case 'session':
+        return [asked];
+      case 'bare':
+        return sessionNamesOf(parsed.id, this.#options.hashKeys);
+      case 'organisation-session':
+        return parsed.organisation === identity.organisation ? [asked] : [];
+      case 'certificate': {
+        const mayRead = parsed.organisation === undefined || parsed.organisation === identity.organisation;
+        return mayRead ? [asked] : [];
+      }
+      case 'oauth':
+        return this.#ports.ownsApi(identity.organisation, parsed.api) ? [asked] : [];
+      case 'counter':
+      case 'unreadable':
+        return [];
+    }
+  }
+
+  #answer(
+    identity: WorkerIdentity,
+    question: Question,
+    values: ReadonlyMap<string, StoredValue | undefined>,
+  ): StoredValue | undefined {
+    let outcome: Outcome = question.candidates.length === 0 ? 'denied' : 'not-found';
+    for (const name of question.candidates) {
+      const stored = values.get(name);
+      if (stored === undefined) continue;
+      if (inScope(identity, question.parsed, name, stored)) {
+        this.#ports.metrics.add('causeway_keys_read_total', { result: 'found' });
+        return stored;
+      }
+      outcome = 'denied';
+    }
+    this.#ports.metrics.add('causeway_keys_read_total', { result: outcome });
+    if (outcome === 'denied') this.#tellDenied(identity, question);
+    return undefined;
+  }
+
+  /** A worker may ask for anything as often as it likes, so the lines are rationed; the metric is not. */
+  #tellDenied(identity: WorkerIdentity, { asked, parsed }: Question): void {
+    // Old gateways ask for counters as a matter of course.
+    if (parsed.kind === 'counter' || parsed.kind === 'unreadable') return;
+    if (!this.#denialLines.take(this.#ports.clock.monotonicMs())) return;
+    this.#ports.log.warn('a worker asked for a name that is not in its scope; answered as not found', {
+      code: 'OUT_OF_SCOPE',
+      organisation: identity.organisation,
+      user: identity.user.id,
+      name: this.#ports.obfuscate(asked),
+    });
+  }
+}
+
+/** The gate behind the store. Names that are not sessions have passed theirs before it. */
+function inScope(identity: WorkerIdentity, parsed: KeyName, name: string, stored: StoredValue): boolean {
+  if (parsed.kind !== 'session' && parsed.kind !== 'bare') return true;
+  return ownerOfSession(name.slice(sessionPrefix.length), stored.value) === identity.organisation;
+}

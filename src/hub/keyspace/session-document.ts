@@ -1,0 +1,56 @@
+import type { OrganisationId } from '../../domain/identifiers.js';
+import { limits } from '../../domain/limits.js';
+import { CausewayError } from '../../errors/causeway-error.js';
+import { jsonMembers } from '../../std/json-members.js';
+
+const member = 'org_id';
+
+/**
+ * The session as it may be stored for the organisation: `org_id` absent or empty is filled in, every other
+ * byte stays. Throws REQUEST_INVALID when it is not a JSON object or names another organisation.
+ *
+ * Gateways match member names ignoring case and let the last of several win, so other spellings and
+ * repeats are refused: what the hub checks has to be what the gateway reads.
+ */
+export function sessionForOrganisation(session: Buffer, organisation: OrganisationId): Buffer {
+  if (session.length > limits.sessionBytesMax) {
+    throw new CausewayError(
+      'LIMIT_EXCEEDED',
+      `the session has ${session.length} bytes; sessionBytesMax is ${limits.sessionBytesMax}`,
+    );
+  }
+  requireObject(session);
+  const members = [...jsonMembers(session)];
+  const named = members.filter(({ name }) => name.toLowerCase() === member);
+  const [first, ...repeats] = named;
+  const value = JSON.stringify(organisation);
+  if (first === undefined) {
+    const behindBrace = session.indexOf('{') + 1;
+    const comma = members.length === 0 ? '' : ',';
+    return splice(session, behindBrace, behindBrace, `"${member}":${value}${comma}`);
+  }
+  if (repeats.length > 0 || first.name !== member) {
+    throw new CausewayError('REQUEST_INVALID', `the session must have one member ${member}, spelt so`);
+  }
+  const { start, end } = first.value;
+  const found: unknown = JSON.parse(session.toString('utf8', start, end));
+  if (found === organisation) return session;
+  if (found === '') return splice(session, start, end, value);
+  throw new CausewayError('REQUEST_INVALID', `${member} of the session names another organisation`);
+}
+
+function requireObject(session: Buffer): void {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(session));
+  } catch {
+    throw new CausewayError('REQUEST_INVALID', 'the session is not JSON in UTF-8');
+  }
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
+    throw new CausewayError('REQUEST_INVALID', 'the session is not a JSON object');
+  }
+}
+
+function splice(bytes: Buffer, start: number, end: number, text: string): Buffer {
+  return Buffer.concat([bytes.subarray(0, start), Buffer.from(text), bytes.subarray(end)]);
+}

@@ -1,0 +1,62 @@
+interface Flight<Value> {
+  /** Shared by all keys that were loaded together; `index` is this key's place in the answer. */
+  readonly batch: Promise<readonly Value[]>;
+  readonly index: number;
+}
+
+/**
+ * Equal loads that overlap become one. Keys are loaded in batches; a caller joins the flights that are
+ * under way and starts one batch for the rest. A failure reaches everybody who joined and is not kept.
+ */
+export class SingleFlight<Value> {
+  readonly #flights = new Map<string, Flight<Value>>();
+  readonly #onLanded: (key: string, value: Value) => void;
+
+  /** `onLanded` is called for each loaded key, unless it was forgotten meanwhile. */
+  constructor(onLanded: (key: string, value: Value) => void = () => {}) {
+    this.#onLanded = onLanded;
+  }
+
+  /** `load` answers one value per key, in order. So does the result. */
+  async fetch(
+    keys: readonly string[],
+    load: (missing: readonly string[]) => Promise<readonly Value[]>,
+  ): Promise<readonly Value[]> {
+    const missing = [...new Set(keys.filter((key) => !this.#flights.has(key)))];
+    if (missing.length > 0) this.#start(missing, load);
+    const joined = keys.map((key) => this.#flights.get(key));
+    const answers = new Map<Promise<readonly Value[]>, readonly Value[]>();
+    await Promise.all(
+      [...new Set(joined.map((flight) => flight?.batch))].map(async (batch) => {
+        if (batch !== undefined) answers.set(batch, await batch);
+      }),
+    );
+    return joined.map((flight) => {
+      if (flight === undefined) throw new Error('a flight was lost');
+      return answers.get(flight.batch)?.[flight.index] as Value;
+    });
+  }
+
+  /** Who asks from now on gets a fresh load: what is in the air may be older than what is known by now. */
+  forget(key: string): void {
+    this.#flights.delete(key);
+  }
+
+  #start(keys: readonly string[], load: (missing: readonly string[]) => Promise<readonly Value[]>): void {
+    const batch = load(keys);
+    const flights = keys.map((_key, index): Flight<Value> => ({ batch, index }));
+    keys.forEach((key, index) => {
+      const flight = flights[index];
+      if (flight !== undefined) this.#flights.set(key, flight);
+    });
+    const land = (values: readonly Value[] | undefined) => {
+      keys.forEach((key, index) => {
+        if (this.#flights.get(key) !== flights[index]) return;
+        this.#flights.delete(key);
+        if (values !== undefined) this.#onLanded(key, values[index] as Value);
+      });
+    };
+    // The rejection is everybody's who joined; here it only ends the flights.
+    batch.then(land, () => land(undefined));
+  }
+}
