@@ -1,0 +1,43 @@
+import { isUtf8 } from 'node:buffer';
+import { type ParseError, parse, printParseErrorCode } from 'jsonc-parser';
+
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/** JSON text and what it says. `text` is every byte of the file, less a byte order mark. */
+export type JsonFile =
+  | { readonly text: Buffer; readonly value: JsonObject }
+  | { readonly text?: undefined; readonly problem: string };
+
+const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf]);
+
+/** One object per file. A problem is one line that names the place and repeats nothing of the content. */
+export function parseJsonFile(bytes: Buffer): JsonFile {
+  const text = bytes.subarray(0, 3).equals(byteOrderMark) ? bytes.subarray(3) : bytes;
+  if (!isUtf8(text)) return { problem: 'not UTF-8 text' };
+  const source = text.toString('utf8');
+  let value: unknown;
+  try {
+    value = JSON.parse(source);
+  } catch {
+    return { problem: source.trim() === '' ? 'the file is empty' : describeJsonError(source) };
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return { problem: 'the file must hold one JSON object' };
+  }
+  return { text, value: value as JsonObject };
+}
+
+/** The platform's own message lacks the place in some cases and quotes the text in others. */
+function describeJsonError(source: string): string {
+  const errors: ParseError[] = [];
+  parse(source, errors, { disallowComments: true, allowTrailingComma: false });
+  const first = errors[0];
+  if (first === undefined) return 'not JSON';
+  const before = source.slice(0, first.offset);
+  const line = before.split('\n').length;
+  const column = first.offset - before.lastIndexOf('\n');
+  const words = printParseErrorCode(first.error)
+    .replace(/(?<=[a-z])(?=[A-Z])/g, ' ')
+    .toLowerCase();
+  return `not JSON: ${words} at ${line}:${column}`;
+}
