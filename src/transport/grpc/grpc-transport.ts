@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Duplex } from 'node:stream';
 import {
   type handleBidiStreamingCall,
@@ -48,6 +49,7 @@ export class GrpcTransport implements Component {
   readonly #injector: ReturnType<Server['createConnectionInjector']>;
 
   constructor(parts: GrpcTransportParts) {
+    setMaxListeners(0, this.#draining.signal);
     this.#clock = parts.clock;
     this.#server = new Server({
       'grpc.max_receive_message_length': limits.workerMessageBytesMax,
