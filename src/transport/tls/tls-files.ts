@@ -21,27 +21,19 @@ import { type FileWatchTiming, watchFiles } from './file-watch.js';
 export interface TlsFilesOptions {
   /** `server_options` or `http_server_options`: names the component, and options in messages. */
   readonly optionPath: string;
-  /** Empty texts: only `sslCertificates` count. */
-  readonly certificateFile: string;
+  /** Empty texts: only `certificates` count. */
+  readonly certFile: string;
   readonly keyFile: string;
   /**
-   * PEM files, each with a chain and its private key; chosen by the server name a client asks for. All should have
+   * The option `ssl_certificates`: PEM files, each with a chain and its private key; chosen by the server name a client asks for. All should have
    * one kind of key (all RSA or all EC): Node adds the chosen certificate to the first one instead of replacing it,
    * and a client that prefers the first one's kind is then shown that one.
    */
-  readonly sslCertificates: readonly string[];
-  /** 769..772 for TLS 1.0 to 1.3; 0: TLS 1.2. */
-  readonly minVersion: number;
+  readonly certificates: readonly string[];
+  readonly minVersion: SecureVersion;
+  /** The option `ssl_ciphers`; empty: Node's defaults. */
   readonly ciphers: readonly string[];
 }
-
-const versionByNumber: Readonly<Record<number, SecureVersion>> = {
-  0: 'TLSv1.2',
-  769: 'TLSv1',
-  770: 'TLSv1.1',
-  771: 'TLSv1.2',
-  772: 'TLSv1.3',
-};
 
 const defaultTiming: FileWatchTiming = { settleMs: 200, pollIntervalMs: 30_000 };
 
@@ -132,12 +124,12 @@ export class TlsFiles implements Component {
   }
 
   #paths(): readonly CertificatePaths[] {
-    const { optionPath, certificateFile, keyFile, sslCertificates } = this.#options;
+    const { optionPath, certFile, keyFile, certificates } = this.#options;
     const paths: CertificatePaths[] = [];
-    if (certificateFile !== '' || keyFile !== '') {
-      paths.push({ option: `${optionPath}.certificate`, certificateFile, keyFile });
+    if (certFile !== '' || keyFile !== '') {
+      paths.push({ option: `${optionPath}.certificate`, certificateFile: certFile, keyFile });
     }
-    for (const [index, file] of sslCertificates.entries()) {
+    for (const [index, file] of certificates.entries()) {
       paths.push({
         option: `${optionPath}.ssl_certificates[${index}]`,
         certificateFile: file,
@@ -155,14 +147,7 @@ export class TlsFiles implements Component {
 
   async #load(paths: readonly CertificatePaths[]): Promise<readonly LoadedContext[]> {
     const { optionPath, minVersion, ciphers } = this.#options;
-    const version = versionByNumber[minVersion];
-    if (version === undefined) {
-      throw new CausewayError(
-        'CONFIG_INVALID',
-        `${optionPath}.min_version: ${minVersion} is not one of 769, 770, 771, 772`,
-      );
-    }
-    const terms = { minVersion: version, ...cipherTerms(ciphers, version, `${optionPath}.ssl_ciphers`) };
+    const terms = { minVersion, ...cipherTerms(ciphers, minVersion, `${optionPath}.ssl_ciphers`) };
     const loaded: LoadedContext[] = [];
     for (const path of paths) {
       const pair = await readCertificatePair(path);
