@@ -77,8 +77,8 @@ export function writeUint(writer: ByteWriter, value: GobInteger): void {
   writer.length += 1 + size;
 }
 
-/** Bytes that `writeUint` takes for a safe integer. */
-export function uintSize(value: number): number {
+/** Bytes that `writeUint` takes. */
+export function uintSize(value: GobInteger): number {
   if (value < 0x80) return 1;
   if (value < 0x100) return 2;
   if (value < 0x1_0000) return 3;
@@ -86,7 +86,7 @@ export function uintSize(value: number): number {
   if (value < two32) return 5;
   if (value < two32 * 0x100) return 6;
   if (value < two32 * 0x1_0000) return 7;
-  return 8;
+  return value < two32 * 0x100_0000 ? 8 : 9;
 }
 
 /*
@@ -100,6 +100,12 @@ export function readInt(reader: ByteReader): GobInteger {
   if (typeof folded === 'number') return folded % 2 === 0 ? folded / 2 : -((folded - 1) / 2) - 1;
   const value = (folded & 1n) === 0n ? folded >> 1n : -(folded >> 1n) - 1n;
   return exactInteger(value);
+}
+
+/** Bytes that `writeInt` takes. */
+export function intSize(value: GobInteger): number {
+  if (typeof value === 'number') return uintSize(value >= 0 ? value * 2 : (-value - 1) * 2 + 1);
+  return uintSize(value >= 0n ? value << 1n : ((-value - 1n) << 1n) | 1n);
 }
 
 export function writeInt(writer: ByteWriter, value: GobInteger): void {
