@@ -28,24 +28,19 @@ export function looksHashed(name: string): boolean {
   return /^(?:[0-9a-f]{8}|[0-9a-f]{16}|[0-9a-f]{32}|[0-9a-f]{64})$/.test(name);
 }
 
-/** MurmurHash3 x86 32-bit, seed 0, as 8 hex digits. */
+/**
+ * MurmurHash3 x86 32-bit, seed 0, as 8 hex digits, but as the field computes it: the gateway's hash library
+ * leaves out the last `length % 4` bytes and the finalisation, and every stored name was made with it.
+ * Source: TykTechnologies/murmur3 murmur32.go, `Sum`.
+ */
 function murmur32(bytes: Buffer): string {
   let hash = 0;
-  const tailStart = bytes.length - (bytes.length % 4);
-  for (let at = 0; at < tailStart; at += 4) {
-    hash ^= scramble32(bytes.readInt32LE(at));
+  for (let at = 0; at + 4 <= bytes.length; at += 4) {
+    const mixed = Math.imul(bytes.readInt32LE(at), 0xcc9e2d51);
+    hash ^= Math.imul((mixed << 15) | (mixed >>> 17), 0x1b873593);
     hash = Math.imul((hash << 13) | (hash >>> 19), 5) + 0xe6546b64;
   }
-  if (tailStart < bytes.length) hash ^= scramble32(bytes.readUIntLE(tailStart, bytes.length - tailStart));
-  hash ^= bytes.length;
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return ((hash ^ (hash >>> 16)) >>> 0).toString(16).padStart(8, '0');
-}
-
-function scramble32(word: number): number {
-  const mixed = Math.imul(word, 0xcc9e2d51);
-  return Math.imul((mixed << 15) | (mixed >>> 17), 0x1b873593);
+  return (hash >>> 0).toString(16).padStart(8, '0');
 }
 
 const c1 = 0x87c37b91114253d5n;

@@ -1,7 +1,7 @@
 import type { OrganisationId } from '../../domain/identifiers.js';
+import { applyEdits, membersOf, rootOf } from '../../domain/json-members.js';
 import { limits } from '../../domain/limits.js';
 import { CausewayError } from '../../errors/causeway-error.js';
-import { jsonMembers } from '../../std/json-members.js';
 
 const member = 'org_id';
 
@@ -20,22 +20,21 @@ export function sessionForOrganisation(session: Buffer, organisation: Organisati
     );
   }
   requireObject(session);
-  const members = [...jsonMembers(session)];
-  const named = members.filter(({ name }) => name.toLowerCase() === member);
-  const [first, ...repeats] = named;
-  const value = JSON.stringify(organisation);
-  if (first === undefined) {
-    const behindBrace = session.indexOf('{') + 1;
+  const root = rootOf(session);
+  const members = membersOf(session, root);
+  const [named, ...repeats] = members.filter(({ name }) => name.toLowerCase() === member);
+  const replacement = JSON.stringify(organisation);
+  if (named === undefined) {
+    const at = root.start + 1;
     const comma = members.length === 0 ? '' : ',';
-    return splice(session, behindBrace, behindBrace, `"${member}":${value}${comma}`);
+    return applyEdits(session, [{ start: at, end: at, replacement: `"${member}":${replacement}${comma}` }]);
   }
-  if (repeats.length > 0 || first.name !== member) {
+  if (repeats.length > 0 || named.name !== member) {
     throw new CausewayError('REQUEST_INVALID', `the session must have one member ${member}, spelt so`);
   }
-  const { start, end } = first.value;
-  const found: unknown = JSON.parse(session.toString('utf8', start, end));
-  if (found === organisation) return session;
-  if (found === '') return splice(session, start, end, value);
+  const value: unknown = JSON.parse(session.toString('utf8', named.value.start, named.value.end));
+  if (value === organisation) return session;
+  if (value === '') return applyEdits(session, [{ ...named.value, replacement }]);
   throw new CausewayError('REQUEST_INVALID', `${member} of the session names another organisation`);
 }
 
@@ -49,8 +48,4 @@ function requireObject(session: Buffer): void {
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
     throw new CausewayError('REQUEST_INVALID', 'the session is not a JSON object');
   }
-}
-
-function splice(bytes: Buffer, start: number, end: number, text: string): Buffer {
-  return Buffer.concat([bytes.subarray(0, start), Buffer.from(text), bytes.subarray(end)]);
 }
