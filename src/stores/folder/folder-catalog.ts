@@ -218,6 +218,7 @@ export class FolderCatalog implements Catalog {
     if (away === this.#away) return;
     this.#away = away;
     this.#scheduleCompare(this.#watcher);
+    if (!away) void this.#rearm();
   }
 
   #tell(): void {
