@@ -110,6 +110,7 @@ export function intSize(value: GobInteger): number {
 
 export function writeInt(writer: ByteWriter, value: GobInteger): void {
   if (typeof value === 'number') {
+    if (!Number.isSafeInteger(value)) throw new RangeError(`${value} is not an exact integer`);
     if (value >= 0 && value < doubleableMax) {
       writeUint(writer, value * 2);
       return;
@@ -118,7 +119,6 @@ export function writeInt(writer: ByteWriter, value: GobInteger): void {
       writeUint(writer, (-value - 1) * 2 + 1);
       return;
     }
-    if (!Number.isSafeInteger(value)) throw new RangeError(`${value} is not an exact integer`);
   }
   const wide = BigInt(value);
   if (wide < int64Min || wide > int64Max) throw new RangeError(`${wide} is not a signed 64-bit integer`);

@@ -72,13 +72,14 @@ export class SegmentBuffer {
         return;
       }
       const end = position + missing;
-      this.#length = undefined;
       this.#offset = base + end;
       if (this.#heldLength === 0) {
+        this.#length = undefined;
         this.#onSegment(chunk, position, end, base);
       } else {
         this.#hold(chunk, position, end);
         const held = this.#held as Buffer;
+        this.#length = undefined;
         this.release();
         this.#onSegment(held, 0, length, base + end - length);
       }
