@@ -1,0 +1,132 @@
+import { nodeId, organisationId, zoneId } from '../../domain/identifiers.js';
+import { CausewayError, describeError } from '../../errors/causeway-error.js';
+import type { Cursor, CursorOwner } from '../../ports/change-log.js';
+import type { Clock, Timer } from '../../ports/clock.js';
+import type { Log } from '../../ports/log.js';
+import { byteKey } from './byte-key.js';
+import type { LmdbEnvironment, LmdbTable } from './lmdb-environment.js';
+
+/**
+ * Cursors in memory, written behind: every acknowledgement moves one, and a move that a crash forgets only
+ * makes the hub repeat what the worker already has.
+ *
+ * Table `cursors`: (organisation, zone, node) → JSON [organisation, zone, node, sequence, atMs].
+ */
+export class CursorTable {
+  readonly #environment: LmdbEnvironment;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #table: LmdbTable;
+  readonly #cursors = new Map<string, Cursor>();
+  /** Moved or removed since the last write. */
+  #changed = new Set<string>();
+  #timer: Timer | undefined;
+  #closed = false;
+
+  constructor(environment: LmdbEnvironment, options: { readonly clock: Clock; readonly log: Log }) {
+    this.#environment = environment;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#table = environment.table('cursors');
+    for (const { value } of this.#table.getRange({ start: firstKey })) {
+      const cursor = decode(value);
+      if (cursor === undefined) {
+        this.#log.error('cursor cannot be read, its owner starts anew', { code: 'STORE_ITEM_UNREADABLE' });
+      } else this.#cursors.set(keyOf(cursor), cursor);
+    }
+  }
+
+  get(owner: CursorOwner): Cursor | undefined {
+    return this.#cursors.get(keyOf(owner));
+  }
+
+  all(): readonly Cursor[] {
+    return [...this.#cursors.values()];
+  }
+
+  move(cursor: Cursor): void {
+    if (this.#closed) throw new CausewayError('STORE_UNAVAILABLE', 'the embedded store is closed');
+    const key = keyOf(cursor);
+    const before = this.#cursors.get(key)?.sequence ?? 0;
+    const { organisation, zone, node, atMs } = cursor;
+    this.#cursors.set(key, { organisation, zone, node, atMs, sequence: Math.max(before, cursor.sequence) });
+    this.#changed.add(key);
+    this.#writeSoon();
+  }
+
+  async remove(owner: CursorOwner): Promise<void> {
+    const key = keyOf(owner);
+    this.#cursors.delete(key);
+    this.#changed.add(key);
+    await this.#write();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    await this.#write();
+  }
+
+  #writeSoon(): void {
+    if (this.#closed) return;
+    this.#timer ??= this.#clock.after(writeDelayMs, () => {
+      this.#timer = undefined;
+      this.#write().catch((error: unknown) => {
+        this.#log.warn('cursors could not be written, trying again', { reason: describeError(error) });
+        this.#writeSoon();
+      });
+    });
+  }
+
+  /** Takes the state at the moment of writing, so that of two writes the later has the later state. */
+  async #write(): Promise<void> {
+    if (this.#changed.size === 0) return;
+    const keys = this.#changed;
+    this.#changed = new Set();
+    try {
+      await this.#environment.transact(() => {
+        for (const key of keys) {
+          const cursor = this.#cursors.get(key);
+          if (cursor === undefined) this.#table.remove(Buffer.from(key, 'latin1'));
+          else this.#table.put(Buffer.from(key, 'latin1'), encode(cursor));
+        }
+      });
+    } catch (error) {
+      for (const key of keys) this.#changed.add(key);
+      throw error;
+    }
+  }
+}
+
+const writeDelayMs = 100;
+const firstKey = Buffer.from([0]);
+
+/** The bytes of the key as a string: one per byte, so that it can be looked up. */
+function keyOf(owner: CursorOwner): string {
+  return byteKey(owner.organisation, owner.zone, owner.node).toString('latin1');
+}
+
+function encode({ organisation, zone, node, sequence, atMs }: Cursor): Buffer {
+  return Buffer.from(JSON.stringify([organisation, zone, node, sequence, atMs]), 'utf8');
+}
+
+function decode(value: Buffer): Cursor | undefined {
+  try {
+    const parts: unknown = JSON.parse(value.toString('utf8'));
+    if (!Array.isArray(parts)) return undefined;
+    const [organisation, zone, node, sequence, atMs]: unknown[] = parts;
+    if (typeof organisation !== 'string' || typeof zone !== 'string' || typeof node !== 'string')
+      return undefined;
+    if (typeof sequence !== 'number' || typeof atMs !== 'number') return undefined;
+    return {
+      organisation: organisationId(organisation),
+      zone: zoneId(zone),
+      node: nodeId(node),
+      sequence,
+      atMs,
+    };
+  } catch {
+    return undefined;
+  }
+}

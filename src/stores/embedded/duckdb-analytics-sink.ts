@@ -1,0 +1,238 @@
+import { chmod } from 'node:fs/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { DuckDBAppender, DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import { type AnalyticsColumnKind, analyticsColumns } from '../../domain/analytics-columns.js';
+import { type AnalyticsRow, readAnalyticsRecords } from '../../domain/analytics-record.js';
+import { CausewayError, describeError } from '../../errors/causeway-error.js';
+import type { AnalyticsSink, SinkResult } from '../../ports/analytics-sink.js';
+import type { SpooledBatch } from '../../ports/analytics-spool.js';
+import type { Component } from '../../ports/component.js';
+import type { Log } from '../../ports/log.js';
+
+export interface DuckdbAnalyticsSinkOptions {
+  readonly file: string;
+  readonly log: Log;
+}
+
+interface Opened {
+  readonly module: typeof import('@duckdb/node-api');
+  readonly instance: DuckDBInstance;
+  readonly connection: DuckDBConnection;
+}
+
+/**
+ * Analytics in a DuckDB file: table `tyk_analytics` with the columns of the field, and
+ * `causeway_spool_position`, which holds the position of the last batch stored.
+ *
+ * The engine takes a fifth of a second to load, so that it opens behind the start of the hub: until then
+ * `notReady` says so and batches wait in the spool. An open that fails, for example because somebody looks at
+ * the file with another program, is tried again by the next call.
+ */
+export class DuckdbAnalyticsSink implements AnalyticsSink, Component {
+  readonly name = 'analytics-sink';
+  readonly #options: DuckdbAnalyticsSinkOptions;
+  #opening: Promise<Opened> | undefined;
+  #trouble: string | undefined = 'the analytics store is opening';
+  #stopped = false;
+  /** One transaction at a time: they share a connection. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(options: DuckdbAnalyticsSinkOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves at once; the file opens in the background. */
+  async start(): Promise<void> {
+    this.#open().catch(() => {});
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#last.catch(() => {});
+    await this.#discard();
+    this.#trouble = 'the analytics store is closed';
+  }
+
+  notReady(): string | undefined {
+    return this.#trouble;
+  }
+
+  store(batches: readonly SpooledBatch[]): Promise<SinkResult> {
+    return this.#oneByOne(async (opened) => {
+      const { connection } = opened;
+      await connection.run('BEGIN TRANSACTION');
+      try {
+        const result = await this.#append(opened, batches);
+        await connection.run('COMMIT');
+        await this.#keepPrivate();
+        return result;
+      } catch (error) {
+        await connection.run('ROLLBACK').catch(() => {});
+        throw error;
+      }
+    });
+  }
+
+  count(): Promise<number> {
+    return this.#oneByOne(async ({ connection }) =>
+      firstNumber(connection, 'SELECT count(*) FROM tyk_analytics'),
+    );
+  }
+
+  async #append(opened: Opened, batches: readonly SpooledBatch[]): Promise<SinkResult> {
+    const { connection, module } = opened;
+    const stored = await firstNumber(
+      connection,
+      'SELECT coalesce(max(position), 0) FROM causeway_spool_position',
+    );
+    const fresh = batches.filter((batch) => batch.position > stored);
+    const newest = fresh.at(-1);
+    if (newest === undefined) return { stored: 0, dropped: {} };
+    const appender = await connection.createAppender('tyk_analytics');
+    const dropped: Record<string, number> = {};
+    let rows = 0;
+    let records = 0;
+    try {
+      for (const batch of fresh) {
+        for (const result of readAnalyticsRecords(batch.payload, batch.records)) {
+          records += 1;
+          // Parsing and appending is work of this thread: workers must not wait for a large batch.
+          if (records % recordsPerTurn === 0) await nextTurn();
+          if ('row' in result) {
+            appendRow(module, appender, result.row);
+            rows += 1;
+          } else dropped[result.dropped] = (dropped[result.dropped] ?? 0) + 1;
+        }
+      }
+    } finally {
+      appender.closeSync();
+    }
+    await connection.run('DELETE FROM causeway_spool_position');
+    await connection.run(`INSERT INTO causeway_spool_position VALUES (${newest.position})`);
+    return { stored: rows, dropped };
+  }
+
+  async #oneByOne<Result>(run: (opened: Opened) => Promise<Result>): Promise<Result> {
+    const turn = this.#last
+      .catch(() => {})
+      .then(async () => {
+        try {
+          return await run(await this.#open());
+        } catch (error) {
+          if (error instanceof CausewayError) throw error;
+          // After some failures, a full disk among them, the engine refuses everything until it is opened anew.
+          await this.#discard();
+          throw new CausewayError('STORE_UNAVAILABLE', 'the analytics store cannot be used', {
+            detail: describeError(error),
+            cause: error,
+          });
+        }
+      });
+    this.#last = turn;
+    return turn;
+  }
+
+  async #discard(): Promise<void> {
+    const opened = await this.#opening?.catch(() => undefined);
+    this.#opening = undefined;
+    opened?.connection.closeSync();
+    opened?.instance.closeSync();
+  }
+
+  #open(): Promise<Opened> {
+    if (this.#stopped) {
+      return Promise.reject(new CausewayError('STORE_UNAVAILABLE', 'the analytics store is closed'));
+    }
+    this.#opening ??= this.#openFile().then(
+      (opened) => {
+        this.#trouble = undefined;
+        return opened;
+      },
+      (error: unknown) => {
+        this.#opening = undefined;
+        this.#trouble = `the analytics store cannot be opened: ${firstLine(describeError(error))}`;
+        this.#options.log.warn('the analytics store cannot be opened, batches wait in the spool', {
+          reason: describeError(error),
+        });
+        throw error;
+      },
+    );
+    return this.#opening;
+  }
+
+  async #openFile(): Promise<Opened> {
+    const module = await import('@duckdb/node-api');
+    const instance = await module.DuckDBInstance.create(this.#options.file, engineOptions);
+    try {
+      const connection = await instance.connect();
+      await connection.run(createTables);
+      await this.#keepPrivate();
+      return { module, instance, connection };
+    } catch (error) {
+      instance.closeSync();
+      throw error;
+    }
+  }
+
+  /** The engine has no option for the mode of its files, and makes its write-ahead log anew now and then. */
+  async #keepPrivate(): Promise<void> {
+    const { file } = this.#options;
+    await Promise.all([file, `${file}.wal`].map((name) => chmod(name, 0o600).catch(() => {})));
+  }
+}
+
+/** A guest in the process of the hub: little memory, one thread, and nothing fetched from the network. */
+const engineOptions = {
+  memory_limit: '256MB',
+  threads: '1',
+  autoinstall_known_extensions: 'false',
+};
+
+const recordsPerTurn = 200;
+
+const columnTypes: Readonly<Record<AnalyticsColumnKind, string>> = {
+  text: 'VARCHAR',
+  integer: 'BIGINT',
+  real: 'DOUBLE',
+  boolean: 'BOOLEAN',
+  time: 'TIMESTAMPTZ',
+  list: 'VARCHAR',
+  map: 'VARCHAR',
+};
+
+const createTables = `
+CREATE TABLE IF NOT EXISTS tyk_analytics (
+  ${analyticsColumns.map((column) => `"${column.name}" ${columnTypes[column.kind]}`).join(', ')}
+);
+CREATE TABLE IF NOT EXISTS causeway_spool_position (position BIGINT);`;
+
+function appendRow(module: Opened['module'], appender: DuckDBAppender, row: AnalyticsRow): void {
+  row.forEach((value, index) => {
+    switch (analyticsColumns[index]?.kind) {
+      case 'integer':
+        appender.appendBigInt(BigInt(value));
+        break;
+      case 'real':
+        appender.appendDouble(Number(value));
+        break;
+      case 'boolean':
+        appender.appendBoolean(value === true);
+        break;
+      case 'time':
+        appender.appendTimestampTZ(new module.DuckDBTimestampTZValue(BigInt(value)));
+        break;
+      default:
+        appender.appendVarchar(String(value));
+    }
+  });
+  appender.endRow();
+}
+
+async function firstNumber(connection: DuckDBConnection, sql: string): Promise<number> {
+  const reader = await connection.runAndReadAll(sql);
+  return Number(reader.getRows()[0]?.[0] ?? 0);
+}
+
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0] ?? '';
+}

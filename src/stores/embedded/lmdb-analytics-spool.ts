@@ -1,0 +1,221 @@
+import { createHash } from 'node:crypto';
+import { organisationId } from '../../domain/identifiers.js';
+import { limits } from '../../domain/limits.js';
+import { CausewayError } from '../../errors/causeway-error.js';
+import type { AnalyticsSpool, BatchIdentity, SpooledBatch } from '../../ports/analytics-spool.js';
+import type { Clock } from '../../ports/clock.js';
+import type { Log } from '../../ports/log.js';
+import { byteKey, lastNumberPart, readNumberPart } from './byte-key.js';
+import type { LmdbEnvironment, LmdbTable } from './lmdb-environment.js';
+
+export interface LmdbAnalyticsSpoolOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Default `limits.analyticsSpoolBytesMax`. */
+  readonly bytesMax?: number;
+  /** Default `limits.analyticsBatchIdsMax`. */
+  readonly batchIdsMax?: number;
+}
+
+/**
+ * Tables:
+ *   spool-batches   position → JSON {organisation, receivedAtMs, records, bytes}
+ *   spool-payloads  position, piece → at most 1 MiB. LMDB wants a value in one run of pages, and long runs
+ *                   are hard to find in a file that is written and emptied all the time.
+ *   spool-ids       hash of the identity → position
+ *   spool-id-order  position → hash of the identity; the first is the oldest
+ *   spool-state     `state` → newest position, batches, bytes, identities (8 bytes each)
+ */
+export class LmdbAnalyticsSpool implements AnalyticsSpool {
+  readonly #environment: LmdbEnvironment;
+  readonly #options: LmdbAnalyticsSpoolOptions;
+  readonly #batches: LmdbTable;
+  readonly #payloads: LmdbTable;
+  readonly #ids: LmdbTable;
+  readonly #idOrder: LmdbTable;
+  readonly #state: LmdbTable;
+
+  constructor(environment: LmdbEnvironment, options: LmdbAnalyticsSpoolOptions) {
+    this.#environment = environment;
+    this.#options = options;
+    this.#batches = environment.table('spool-batches');
+    this.#payloads = environment.table('spool-payloads');
+    this.#ids = environment.table('spool-ids');
+    this.#idOrder = environment.table('spool-id-order');
+    this.#state = environment.table('spool-state');
+  }
+
+  /** The payload must not be changed until this resolves: it is written from where it is. */
+  async append(
+    batch: Omit<SpooledBatch, 'position'>,
+    identity: BatchIdentity | undefined,
+  ): Promise<'taken' | 'duplicate'> {
+    const id = identity === undefined ? undefined : identityHash(identity);
+    const bytes = batch.payload.length;
+    const bytesMax = this.#options.bytesMax ?? limits.analyticsSpoolBytesMax;
+    return this.#environment.transact(() => {
+      if (id !== undefined && this.#ids.get(id) !== undefined) return 'duplicate';
+      const state = this.#readState();
+      if (state.bytes + bytes > bytesMax) {
+        throw new CausewayError(
+          'LIMIT_EXCEEDED',
+          `the analytics spool is full: analyticsSpoolBytesMax (${bytesMax}) is reached`,
+        );
+      }
+      const position = state.newestPosition + 1;
+      const { organisation, receivedAtMs, records, payload } = batch;
+      const header = JSON.stringify({ organisation, receivedAtMs, records, bytes });
+      this.#batches.put(byteKey(position), Buffer.from(header, 'utf8'));
+      for (let piece = 0; piece * pieceBytes < bytes; piece += 1) {
+        const content = payload.subarray(piece * pieceBytes, (piece + 1) * pieceBytes);
+        this.#payloads.put(byteKey(position, piece), content);
+      }
+      const identities =
+        state.identities + (id === undefined ? 0 : this.#remember(id, position, state.identities));
+      this.#writeState({
+        newestPosition: position,
+        batches: state.batches + 1,
+        bytes: state.bytes + bytes,
+        identities,
+      });
+      return 'taken';
+    });
+  }
+
+  /** May give fewer than `limit` when they are large: reading them holds up everything else. */
+  async peek(limit: number): Promise<readonly SpooledBatch[]> {
+    return this.#environment.read(() => {
+      const found: SpooledBatch[] = [];
+      let bytes = 0;
+      if (limit <= 0) return found;
+      for (const { key, value } of this.#batches.getRange({ start: byteKey(0), limit })) {
+        const position = lastNumberPart(key);
+        const header = readHeader(value);
+        if (found.length > 0 && bytes + (header?.bytes ?? 0) > peekBytesMax) break;
+        const batch = this.#assemble(position, header);
+        bytes += batch.payload.length;
+        found.push(batch);
+      }
+      return found;
+    });
+  }
+
+  async removeThrough(position: number): Promise<void> {
+    await this.#environment.transact(() => {
+      const state = this.#readState();
+      let { batches, bytes } = state;
+      const range = { start: byteKey(0), end: byteKey(position + 1) };
+      for (const { key, value } of [...this.#batches.getRange(range)]) {
+        this.#batches.remove(key);
+        batches -= 1;
+        bytes -= readHeader(value)?.bytes ?? 0;
+      }
+      for (const key of [...this.#payloads.getKeys(range)]) this.#payloads.remove(key);
+      // An unreadable header hides its bytes; an empty spool has none.
+      this.#writeState({ ...state, batches, bytes: batches === 0 ? 0 : bytes });
+    });
+  }
+
+  async size(): Promise<{ readonly batches: number; readonly bytes: number }> {
+    const { batches, bytes } = this.#environment.read(() => this.#readState());
+    return { batches, bytes };
+  }
+
+  /** How many identities more there are now. */
+  #remember(id: Buffer, position: number, known: number): number {
+    this.#ids.put(id, byteKey(position));
+    this.#idOrder.put(byteKey(position), id);
+    const idsMax = Math.max(1, this.#options.batchIdsMax ?? limits.analyticsBatchIdsMax);
+    const excess = Math.min(known + 1 - idsMax, forgottenPerAppendMax);
+    if (excess <= 0) return 1;
+    for (const { key, value } of [...this.#idOrder.getRange({ start: byteKey(0), limit: excess })]) {
+      this.#idOrder.remove(key);
+      this.#ids.remove(value);
+    }
+    return 1 - excess;
+  }
+
+  /** A batch that is damaged comes out empty, so that the sink counts its records as malformed and goes on. */
+  #assemble(position: number, header: Header | undefined): SpooledBatch {
+    const pieces: Buffer[] = [];
+    if (header !== undefined) {
+      const range = { start: byteKey(position, 0), end: byteKey(position + 1, 0) };
+      for (const { value } of this.#payloads.getRange(range)) pieces.push(value);
+      const payload = pieces.length === 1 ? (pieces[0] ?? empty) : Buffer.concat(pieces);
+      const { organisation, receivedAtMs, records } = header;
+      const batch = { position, organisation: organisationId(organisation), receivedAtMs, records };
+      if (payload.length === header.bytes) return { ...batch, payload };
+      this.#reportDamage(position);
+      return { ...batch, payload: empty };
+    }
+    this.#reportDamage(position);
+    return { position, organisation: organisationId(''), receivedAtMs: 0, records: 0, payload: empty };
+  }
+
+  #reportDamage(position: number): void {
+    this.#options.log.error('spooled analytics batch cannot be read', {
+      code: 'STORE_ITEM_UNREADABLE',
+      position,
+    });
+  }
+
+  #readState(): State {
+    const bytes = this.#state.get(stateKey);
+    if (bytes === undefined) {
+      // The sink skips positions that it has seen. One that outlives this file, after a disk was replaced,
+      // must not take the new batches for old ones: microseconds run ahead of any count of batches.
+      const newestPosition = Math.max(0, Math.floor(this.#options.clock.nowMs())) * 1_000;
+      return { newestPosition, batches: 0, bytes: 0, identities: 0 };
+    }
+    return {
+      newestPosition: readNumberPart(bytes, 0),
+      batches: readNumberPart(bytes, 8),
+      bytes: readNumberPart(bytes, 16),
+      identities: readNumberPart(bytes, 24),
+    };
+  }
+
+  #writeState(state: State): void {
+    const { newestPosition, batches, bytes, identities } = state;
+    this.#state.put(stateKey, byteKey(newestPosition, Math.max(0, batches), Math.max(0, bytes), identities));
+  }
+}
+
+interface State {
+  readonly newestPosition: number;
+  readonly batches: number;
+  readonly bytes: number;
+  readonly identities: number;
+}
+
+interface Header {
+  readonly organisation: string;
+  readonly receivedAtMs: number;
+  readonly records: number;
+  readonly bytes: number;
+}
+
+const pieceBytes = 1024 * 1024;
+const peekBytesMax = 8 * 1024 * 1024;
+const forgottenPerAppendMax = 1_000;
+const empty = Buffer.alloc(0);
+const stateKey = byteKey('state');
+
+function identityHash(identity: BatchIdentity): Buffer {
+  const text = JSON.stringify([identity.organisation, identity.node, identity.batchId]);
+  return createHash('sha256').update(text).digest();
+}
+
+function readHeader(value: Buffer): Header | undefined {
+  let header: unknown;
+  try {
+    header = JSON.parse(value.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+  if (typeof header !== 'object' || header === null) return undefined;
+  const { organisation, receivedAtMs, records, bytes } = header as Readonly<Record<string, unknown>>;
+  if (typeof organisation !== 'string' || typeof receivedAtMs !== 'number') return undefined;
+  if (typeof records !== 'number' || typeof bytes !== 'number') return undefined;
+  return { organisation, receivedAtMs, records, bytes };
+}

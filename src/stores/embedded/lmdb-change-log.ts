@@ -1,0 +1,177 @@
+import { randomUUID } from 'node:crypto';
+import type { Change, NewChange } from '../../domain/change.js';
+import { decodeChangeContent, encodeChangeContent } from '../../domain/change-record.js';
+import type { OrganisationId } from '../../domain/identifiers.js';
+import { limits } from '../../domain/limits.js';
+import { CausewayError, describeError } from '../../errors/causeway-error.js';
+import type { ChangeLog, Cursor, CursorOwner, LogBounds } from '../../ports/change-log.js';
+import type { Clock } from '../../ports/clock.js';
+import type { Log } from '../../ports/log.js';
+import { byteKey, lastNumberPart, readNumberPart } from './byte-key.js';
+import { CursorTable } from './cursor-table.js';
+import type { LmdbEnvironment, LmdbTable } from './lmdb-environment.js';
+
+export interface LmdbChangeLogOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Entries kept per organisation. Default `limits.changeLogEntriesMax`. */
+  readonly entriesMax?: number;
+}
+
+/**
+ * Tables:
+ *   changes       (organisation, sequence) → content of the change
+ *   change-heads  (organisation)           → oldest, newest (8 bytes each)
+ *   change-epoch  (`epoch`)                → text
+ *   cursors       see CursorTable
+ *
+ * Numbers are given inside the write transaction, so that a failed commit leaves no gap.
+ */
+export class LmdbChangeLog implements ChangeLog {
+  readonly epoch: string;
+  readonly #environment: LmdbEnvironment;
+  readonly #log: Log;
+  readonly #entriesMax: number;
+  readonly #changes: LmdbTable;
+  readonly #heads: LmdbTable;
+  readonly #cursors: CursorTable;
+  readonly #listeners = new Set<(organisation: OrganisationId, newest: number) => void>();
+
+  private constructor(environment: LmdbEnvironment, epoch: string, options: LmdbChangeLogOptions) {
+    this.#environment = environment;
+    this.epoch = epoch;
+    this.#log = options.log;
+    this.#entriesMax = Math.max(1, options.entriesMax ?? limits.changeLogEntriesMax);
+    this.#changes = environment.table('changes');
+    this.#heads = environment.table('change-heads');
+    this.#cursors = new CursorTable(environment, options);
+  }
+
+  static async open(environment: LmdbEnvironment, options: LmdbChangeLogOptions): Promise<LmdbChangeLog> {
+    const table = environment.table('change-epoch');
+    const key = byteKey('epoch');
+    const kept = environment.read(() => table.get(key));
+    const epoch = kept?.toString('utf8') ?? randomUUID();
+    if (kept === undefined) await environment.transact(() => table.put(key, Buffer.from(epoch, 'utf8')));
+    return new LmdbChangeLog(environment, epoch, options);
+  }
+
+  /** Writes the cursor moves still in memory. */
+  close(): Promise<void> {
+    return this.#cursors.close();
+  }
+
+  async append(changes: readonly NewChange[]): Promise<readonly Change[]> {
+    if (changes.length === 0) return [];
+    const contents = changes.map((change) => encodeChangeContent(change));
+    const numbered = await this.#environment.transact(() => this.#write(changes, contents));
+    const newestBy = new Map(numbered.map((change) => [change.organisation, change.sequence]));
+    for (const [organisation, newest] of newestBy) this.#notify(organisation, newest);
+    return numbered;
+  }
+
+  async read(organisation: OrganisationId, afterSequence: number, limit: number): Promise<readonly Change[]> {
+    const { oldest, newest } = this.#bounds(organisation);
+    if (afterSequence >= newest || limit <= 0) return [];
+    if (afterSequence + 1 < oldest) throw trimmed(afterSequence + 1, oldest);
+    return this.#environment.read(() => {
+      const found: Change[] = [];
+      const range = this.#changes.getRange({
+        start: byteKey(organisation, afterSequence + 1),
+        end: byteKey(organisation, newest + 1),
+        limit,
+      });
+      for (const { key, value } of range) {
+        const sequence = lastNumberPart(key);
+        const content = decodeChangeContent(value);
+        // An entry that cannot be read counts as no longer kept: the worker then gets a snapshot, which
+        // heals what the entry would have said. Leaving it out would lose a revocation without a word.
+        if (content === undefined || sequence !== afterSequence + 1 + found.length) {
+          this.#log.error('change log entry cannot be read', {
+            code: 'STORE_ITEM_UNREADABLE',
+            organisation,
+            sequence,
+          });
+          if (found.length > 0) return found;
+          throw trimmed(afterSequence + 1, sequence + 1);
+        }
+        found.push({ organisation, sequence, ...content });
+      }
+      return found;
+    });
+  }
+
+  async bounds(organisation: OrganisationId): Promise<LogBounds> {
+    return this.#bounds(organisation);
+  }
+
+  subscribe(onAppended: (organisation: OrganisationId, newest: number) => void): () => void {
+    const listener: typeof onAppended = (organisation, newest) => onAppended(organisation, newest);
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async readCursor(owner: CursorOwner): Promise<Cursor | undefined> {
+    return this.#environment.read(() => this.#cursors.get(owner));
+  }
+
+  async moveCursor(cursor: Cursor): Promise<void> {
+    this.#environment.read(() => this.#cursors.move(cursor));
+  }
+
+  removeCursor(owner: CursorOwner): Promise<void> {
+    return this.#cursors.remove(owner);
+  }
+
+  async cursors(): Promise<readonly Cursor[]> {
+    return this.#environment.read(() => this.#cursors.all());
+  }
+
+  #write(changes: readonly NewChange[], contents: readonly Buffer[]): readonly Change[] {
+    const heads = new Map<OrganisationId, { oldest: number; newest: number }>();
+    const numbered = changes.map((change, index) => {
+      const { organisation } = change;
+      const head = heads.get(organisation) ?? { ...this.#bounds(organisation) };
+      heads.set(organisation, head);
+      head.newest += 1;
+      this.#changes.put(byteKey(organisation, head.newest), contents[index] ?? Buffer.alloc(0));
+      return { ...change, sequence: head.newest };
+    });
+    for (const [organisation, head] of heads) {
+      // A lowered bound is worked off over several appends, so that none of them stalls the hub.
+      const excess = head.newest - head.oldest + 1 - this.#entriesMax;
+      const removals = Math.min(excess, changes.length + trimmedPerAppendMax);
+      for (let count = 0; count < removals; count += 1) {
+        this.#changes.remove(byteKey(organisation, head.oldest));
+        head.oldest += 1;
+      }
+      this.#heads.put(byteKey(organisation), Buffer.concat([byteKey(head.oldest), byteKey(head.newest)]));
+    }
+    return numbered;
+  }
+
+  #bounds(organisation: OrganisationId): LogBounds {
+    const head = this.#environment.read(() => this.#heads.get(byteKey(organisation)));
+    if (head === undefined) return { oldest: 1, newest: 0 };
+    return { oldest: readNumberPart(head, 0), newest: readNumberPart(head, 8) };
+  }
+
+  #notify(organisation: OrganisationId, newest: number): void {
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(organisation, newest);
+      } catch (error) {
+        this.#log.error('a subscriber of the change log failed', { reason: describeError(error) });
+      }
+    }
+  }
+}
+
+const trimmedPerAppendMax = 1_000;
+
+function trimmed(wanted: number, oldest: number): CausewayError {
+  return new CausewayError(
+    'CHANGE_LOG_TRIMMED',
+    `the change log starts at ${oldest}, entry ${wanted} is no longer kept`,
+  );
+}

@@ -1,0 +1,97 @@
+import { chmodSync, closeSync, openSync } from 'node:fs';
+import { type Database, open, type RootDatabase } from 'lmdb';
+import { CausewayError, describeError } from '../../errors/causeway-error.js';
+
+/** Keys and values are bytes; a key has 1 to 1,978 of them and may be empty nowhere. */
+export type LmdbTable = Database<Buffer, Buffer>;
+
+/**
+ * One LMDB file with several tables.
+ *
+ * All writes go through `transact`: the callback runs on this thread inside a write transaction, sees its own
+ * writes, and may decide on what it reads. Callbacks that arrive while a commit is under way share the next
+ * one, so that many small writes cost one flush to disk.
+ */
+export class LmdbEnvironment {
+  readonly #root: RootDatabase<Buffer, Buffer>;
+  #open = true;
+
+  constructor(file: string) {
+    // LMDB has no option for the mode of its files, and takes an empty one as new.
+    for (const name of [file, `${file}-lock`]) {
+      closeSync(openSync(name, 'a', 0o600));
+      chmodSync(name, 0o600);
+    }
+    this.#root = open<Buffer, Buffer>({
+      path: file,
+      noSubdir: true,
+      encoding: 'binary',
+      keyEncoding: 'binary',
+      maxDbs: 32,
+      // A commit is on disk when it resolves. The overlapping kind answers before it is.
+      overlappingSync: false,
+      // With it, a failed commit also rejects a promise inside the library that nobody can catch.
+      eventTurnBatching: false,
+    });
+  }
+
+  table(name: string): LmdbTable {
+    return this.#root.openDB<Buffer, Buffer>({ name, encoding: 'binary', keyEncoding: 'binary' });
+  }
+
+  /**
+   * Runs `change` in a write transaction; durable when it resolves. What `change` throws comes back as it
+   * is, but what it wrote until then is committed: check first, then write. A failed commit is STORE_UNAVAILABLE.
+   */
+  async transact<Result>(change: () => Result): Promise<Result> {
+    this.#checkOpen();
+    let thrown: { readonly error: unknown } | undefined;
+    try {
+      return await this.#root.transaction(() => {
+        try {
+          return change();
+        } catch (error) {
+          thrown = { error };
+          throw error;
+        }
+      });
+    } catch (error) {
+      if (thrown !== undefined) throw thrown.error;
+      throw unavailable(await commitFailure(error));
+    }
+  }
+
+  /** Runs reads that must not touch a closed environment. Synchronous: it is memory, not a server. */
+  read<Result>(run: () => Result): Result {
+    this.#checkOpen();
+    return run();
+  }
+
+  /** Waits for what was begun. */
+  async close(): Promise<void> {
+    if (!this.#open) return;
+    this.#open = false;
+    await this.#root.close();
+  }
+
+  #checkOpen(): void {
+    if (!this.#open) throw new CausewayError('STORE_UNAVAILABLE', 'the embedded store is closed');
+  }
+}
+
+function unavailable(error: unknown): CausewayError {
+  return new CausewayError('STORE_UNAVAILABLE', 'the embedded store cannot be written', {
+    detail: describeError(error),
+    cause: error,
+  });
+}
+
+/** The library hides the reason in a promise, which also has to be caught. */
+async function commitFailure(error: unknown): Promise<unknown> {
+  const { commitError } = error as { readonly commitError?: Promise<unknown> };
+  if (commitError === undefined) return error;
+  return commitError.then(
+    () => error,
+    (reason: unknown) => reason,
+  );
+}

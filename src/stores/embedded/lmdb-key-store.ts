@@ -1,0 +1,269 @@
+import { createHash } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { CausewayError, describeError } from '../../errors/causeway-error.js';
+import type { Clock, Timer } from '../../ports/clock.js';
+import type { KeyStore, StoredValue } from '../../ports/key-store.js';
+import type { Log } from '../../ports/log.js';
+import { numberPart, readNumberPart } from './byte-key.js';
+import {
+  decodeKeyRecord,
+  encodeKeyRecord,
+  type KeyRecord,
+  keyOfName,
+  keyPrefixOf,
+  nameOfKey,
+} from './key-record.js';
+import type { LmdbEnvironment, LmdbTable } from './lmdb-environment.js';
+
+export interface LmdbKeyStoreOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** How often expired entries are removed. Default 10 s; they are invisible at once in any case. */
+  readonly sweepIntervalMs?: number;
+}
+
+/**
+ * Tables:
+ *   keys          see key-record.ts
+ *   key-expiries  expiry (8 bytes), key → nothing; finds what to sweep without reading every key
+ *   key-windows   hash of the key (16 bytes), mark in ms (8 bytes), number (8 bytes) → nothing
+ */
+export class LmdbKeyStore implements KeyStore {
+  readonly #environment: LmdbEnvironment;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #sweepIntervalMs: number;
+  readonly #keys: LmdbTable;
+  readonly #expiries: LmdbTable;
+  readonly #windows: LmdbTable;
+  #timer: Timer | undefined;
+  #sweeping: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(environment: LmdbEnvironment, options: LmdbKeyStoreOptions) {
+    this.#environment = environment;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#sweepIntervalMs = options.sweepIntervalMs ?? 10_000;
+    this.#keys = environment.table('keys');
+    this.#expiries = environment.table('key-expiries');
+    this.#windows = environment.table('key-windows');
+    this.#sweepAfter(this.#sweepIntervalMs);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#timer?.cancel();
+    await this.#sweeping;
+  }
+
+  async getMany(names: readonly string[]): Promise<readonly (StoredValue | undefined)[]> {
+    return this.#environment.read(() =>
+      names.map((name) => {
+        const record = this.#alive(keyOfName(name));
+        if (record?.kind !== 'value') return undefined;
+        const { value, expiresAtMs } = record;
+        return {
+          value,
+          remainingTtlMs: expiresAtMs === undefined ? undefined : expiresAtMs - this.#clock.nowMs(),
+        };
+      }),
+    );
+  }
+
+  async put(name: string, value: Buffer, ttlMs: number | undefined): Promise<void> {
+    const key = keyOfName(name);
+    const copy = Buffer.from(value);
+    await this.#environment.transact(() => {
+      this.#replace(name, key, { kind: 'value', expiresAtMs: this.#deadline(ttlMs), value: copy });
+    });
+  }
+
+  async remove(names: readonly string[]): Promise<number> {
+    if (names.length === 0) return 0;
+    return this.#environment.transact(() => {
+      let existed = 0;
+      for (const name of names) {
+        const key = keyOfName(name);
+        if (this.#alive(key) !== undefined) existed += 1;
+        this.#forget(key);
+      }
+      return existed;
+    });
+  }
+
+  async *scan(prefix: string, pageSize: number): AsyncIterable<readonly string[]> {
+    const keyPrefix = keyPrefixOf(prefix);
+    let after: Buffer | undefined;
+    for (;;) {
+      const { names, last } = this.#environment.read(() => this.#page(prefix, keyPrefix, after, pageSize));
+      if (names.length > 0) yield names;
+      if (last === undefined) return;
+      after = last;
+      await nextTurn();
+    }
+  }
+
+  async increment(name: string, ttlMs: number | undefined): Promise<number> {
+    const key = keyOfName(name);
+    return this.#environment.transact(() => {
+      const record = this.#alive(key);
+      const before = record === undefined ? 0 : Number(record.value.toString('utf8'));
+      if ((record !== undefined && record.kind !== 'value') || !Number.isSafeInteger(before)) {
+        throw new CausewayError('STORE_ITEM_UNREADABLE', 'the value is not a counter');
+      }
+      const count = before + 1;
+      const expiresAtMs = count === 1 ? this.#deadline(ttlMs) : record?.expiresAtMs;
+      this.#replace(name, key, { kind: 'value', expiresAtMs, value: Buffer.from(String(count)) });
+      return count;
+    });
+  }
+
+  async addToWindow(name: string, windowMs: number, nowMs: number): Promise<number> {
+    const key = keyOfName(name);
+    return this.#environment.transact(() => {
+      const record = this.#alive(key);
+      if (record !== undefined && record.kind !== 'window') {
+        throw new CausewayError('STORE_ITEM_UNREADABLE', 'the value is not a sliding window');
+      }
+      const dropped = record === undefined ? 0 : this.#dropMarks(key, nowMs - windowMs);
+      const count = (record?.value.readUInt32BE(0) ?? 0) - dropped;
+      const number = record?.value.readUInt32BE(4) ?? 0;
+      const value = Buffer.alloc(8);
+      value.writeUInt32BE(count + 1, 0);
+      value.writeUInt32BE((number + 1) % 2 ** 32, 4);
+      this.#write(name, key, { kind: 'window', expiresAtMs: this.#deadline(windowMs), value });
+      this.#windows.put(markKey(key, nowMs, number), nothing);
+      return count;
+    });
+  }
+
+  #deadline(ttlMs: number | undefined): number | undefined {
+    // Zero means "never" in the record, and a life of less than nothing has ended.
+    return ttlMs === undefined ? undefined : Math.max(1, Math.floor(this.#clock.nowMs() + ttlMs));
+  }
+
+  #record(key: Buffer): (KeyRecord & { readonly name: string | undefined }) | undefined {
+    const bytes = this.#keys.get(key);
+    if (bytes === undefined) return undefined;
+    const record = decodeKeyRecord(bytes);
+    if (record === undefined) {
+      this.#log.error('stored key cannot be read, it counts as missing', { code: 'STORE_ITEM_UNREADABLE' });
+    }
+    return record;
+  }
+
+  #alive(key: Buffer): KeyRecord | undefined {
+    const record = this.#record(key);
+    return record === undefined || this.#isExpired(record) ? undefined : record;
+  }
+
+  #isExpired(record: KeyRecord): boolean {
+    return record.expiresAtMs !== undefined && record.expiresAtMs <= this.#clock.nowMs();
+  }
+
+  /** Anything else of that name goes first. */
+  #replace(name: string, key: Buffer, record: KeyRecord): void {
+    this.#dropWindowOf(key);
+    this.#write(name, key, record);
+  }
+
+  #write(name: string, key: Buffer, record: KeyRecord): void {
+    this.#dropExpiryOf(key);
+    this.#keys.put(key, encodeKeyRecord(name, record));
+    if (record.expiresAtMs !== undefined) this.#expiries.put(expiryKey(record.expiresAtMs, key), nothing);
+  }
+
+  #forget(key: Buffer): void {
+    this.#dropWindowOf(key);
+    this.#dropExpiryOf(key);
+    this.#keys.remove(key);
+  }
+
+  #dropExpiryOf(key: Buffer): void {
+    const expiresAtMs = this.#record(key)?.expiresAtMs;
+    if (expiresAtMs !== undefined) this.#expiries.remove(expiryKey(expiresAtMs, key));
+  }
+
+  #dropWindowOf(key: Buffer): void {
+    if (this.#record(key)?.kind === 'window') this.#dropMarks(key, Number.MAX_SAFE_INTEGER);
+  }
+
+  /** Removes the marks up to and including that time; how many there were. */
+  #dropMarks(key: Buffer, throughMs: number): number {
+    const range = { start: markKey(key, 0, 0), end: markKey(key, throughMs + 1, 0) };
+    const marks = [...this.#windows.getKeys(range)];
+    for (const mark of marks) this.#windows.remove(mark);
+    return marks.length;
+  }
+
+  #page(
+    prefix: string,
+    keyPrefix: Buffer,
+    after: Buffer | undefined,
+    pageSize: number,
+  ): { readonly names: readonly string[]; readonly last: Buffer | undefined } {
+    const names: string[] = [];
+    const range = after === undefined ? { start: keyPrefix } : { start: after, exclusiveStart: true };
+    let last: Buffer | undefined;
+    for (const { key, value } of this.#keys.getRange(range)) {
+      if (key.compare(keyPrefix, 0, keyPrefix.length, 0, Math.min(key.length, keyPrefix.length)) !== 0) {
+        return { names, last: undefined };
+      }
+      last = key;
+      const record = decodeKeyRecord(value);
+      if (record === undefined || record.kind !== 'value' || this.#isExpired(record)) continue;
+      const name = nameOfKey(key) ?? record.name ?? '';
+      if (!name.startsWith(prefix)) continue;
+      names.push(name);
+      if (names.length >= pageSize) return { names, last };
+    }
+    return { names, last: undefined };
+  }
+
+  #sweepAfter(delayMs: number): void {
+    if (this.#closed) return;
+    this.#timer = this.#clock.after(delayMs, () => {
+      this.#sweeping = this.#sweep();
+    });
+  }
+
+  async #sweep(): Promise<void> {
+    let more = false;
+    try {
+      const nowMs = this.#clock.nowMs();
+      const due = this.#environment.read(() => [
+        ...this.#expiries.getKeys({ start: firstExpiry, end: numberPart(nowMs + 1), limit: sweptPerTurnMax }),
+      ]);
+      more = due.length === sweptPerTurnMax;
+      if (due.length > 0) {
+        await this.#environment.transact(() => {
+          for (const entry of due) {
+            // The key may have got a new life since: only what is written now counts.
+            const key = entry.subarray(8);
+            const record = this.#record(key);
+            if (record?.expiresAtMs === readNumberPart(entry, 0)) this.#forget(key);
+            else this.#expiries.remove(entry);
+          }
+        });
+      }
+    } catch (error) {
+      this.#log.warn('expired keys could not be removed, trying again', { reason: describeError(error) });
+      more = false;
+    }
+    this.#sweepAfter(more ? 0 : this.#sweepIntervalMs);
+  }
+}
+
+const nothing = Buffer.alloc(0);
+const firstExpiry = numberPart(0);
+const sweptPerTurnMax = 1_000;
+
+function expiryKey(expiresAtMs: number, key: Buffer): Buffer {
+  return Buffer.concat([numberPart(expiresAtMs), key]);
+}
+
+function markKey(key: Buffer, atMs: number, number: number): Buffer {
+  const hash = createHash('sha256').update(key).digest().subarray(0, 16);
+  return Buffer.concat([hash, numberPart(Math.max(0, Math.floor(atMs))), numberPart(number)]);
+}

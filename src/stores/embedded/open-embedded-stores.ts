@@ -1,0 +1,72 @@
+import { CausewayError, describeError } from '../../errors/causeway-error.js';
+import type { Clock } from '../../ports/clock.js';
+import type { Log } from '../../ports/log.js';
+import { openDataFolder } from './data-folder.js';
+import { DuckdbAnalyticsSink } from './duckdb-analytics-sink.js';
+import { LmdbAnalyticsSpool } from './lmdb-analytics-spool.js';
+import { LmdbCatalogCopy } from './lmdb-catalog-copy.js';
+import { LmdbChangeLog } from './lmdb-change-log.js';
+import { LmdbEnvironment } from './lmdb-environment.js';
+import { LmdbKeyStore } from './lmdb-key-store.js';
+
+export interface EmbeddedStoresOptions {
+  /** Path of the data folder. */
+  readonly folder: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Every store of a hub that stands alone, in one folder. */
+export interface EmbeddedStores {
+  readonly keyStore: LmdbKeyStore;
+  readonly changeLog: LmdbChangeLog;
+  readonly spool: LmdbAnalyticsSpool;
+  readonly catalogCopy: LmdbCatalogCopy;
+  /** Not started: it opens its file when `start` is called or with the first batch. */
+  readonly sink: DuckdbAnalyticsSink;
+  /** Writes what is pending and lets another process have the folder. May be called twice. */
+  close(): Promise<void>;
+}
+
+export async function openEmbeddedStores(options: EmbeddedStoresOptions): Promise<EmbeddedStores> {
+  const { clock, log } = options;
+  /** What has been opened, the last on top: closing goes the way back. */
+  const opened: (() => Promise<void>)[] = [];
+  const close = async (): Promise<void> => {
+    for (let one = opened.pop(); one !== undefined; one = opened.pop()) {
+      await one().catch((error: unknown) => {
+        log.error('an embedded store did not close', { reason: describeError(error) });
+      });
+    }
+  };
+  try {
+    const folder = await openDataFolder(options.folder);
+    opened.push(() => folder.close());
+    const environment = openEnvironment(folder.file('causeway.mdb'));
+    opened.push(() => environment.close());
+    const keyStore = new LmdbKeyStore(environment, { clock, log });
+    opened.push(() => keyStore.close());
+    const changeLog = await LmdbChangeLog.open(environment, { clock, log });
+    opened.push(() => changeLog.close());
+    const spool = new LmdbAnalyticsSpool(environment, { clock, log });
+    const catalogCopy = new LmdbCatalogCopy(environment, { log });
+    const sink = new DuckdbAnalyticsSink({ file: folder.file('analytics.duckdb'), log });
+    opened.push(() => sink.stop());
+    return { keyStore, changeLog, spool, catalogCopy, sink, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** The file exists but is damaged, or belongs to somebody else: that is the folder's trouble, not a defect. */
+function openEnvironment(file: string): LmdbEnvironment {
+  try {
+    return new LmdbEnvironment(file);
+  } catch (error) {
+    throw new CausewayError('DATA_FOLDER_UNUSABLE', `${file} cannot be opened`, {
+      detail: describeError(error),
+      cause: error,
+    });
+  }
+}
