@@ -1,0 +1,92 @@
+import { describeError } from '../../errors/causeway-error.js';
+import type { Clock, Timer } from '../../ports/clock.js';
+import type { Log } from '../../ports/log.js';
+import type { ComponentHealth, ReadinessReport } from './operator-views.js';
+
+/** A hub that is not ready is looked at more often: it should not wait a whole period to be used again. */
+const failingRenewalMsMax = 1_000;
+/** A store that does not answer at all must not leave the last good report standing. */
+const readTimeoutMs = 10_000;
+
+/**
+ * The last readiness report, renewed in the background so that probes cost the stores nothing. Draining
+ * overrules it at once.
+ */
+export class ReadinessCache {
+  readonly #read: () => Promise<ReadinessReport>;
+  readonly #renewalMs: number;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  #components: readonly ComponentHealth[];
+  #renewal: Promise<void> | undefined;
+  #timer: Timer | undefined;
+  #drainingSinceMs: number | undefined;
+  #stopped = false;
+
+  constructor(
+    read: () => Promise<ReadinessReport>,
+    renewalMs: number,
+    dependencies: { readonly clock: Clock; readonly log: Log },
+  ) {
+    this.#read = read;
+    this.#renewalMs = renewalMs;
+    this.#clock = dependencies.clock;
+    this.#log = dependencies.log;
+    this.#components = this.#failure('hub');
+  }
+
+  get passes(): boolean {
+    return this.#drainingSinceMs === undefined && this.#components.every(({ status }) => status === 'pass');
+  }
+
+  get components(): readonly ComponentHealth[] {
+    if (this.#drainingSinceMs === undefined) return this.#components;
+    return [{ name: 'hub', status: 'fail', observedAtMs: this.#drainingSinceMs }, ...this.#components];
+  }
+
+  /** Reads now, and then once per period. A read that is under way is waited for, not repeated. */
+  renew(): Promise<void> {
+    this.#renewal ??= this.#readOnce().finally(() => {
+      this.#renewal = undefined;
+      this.#timer?.cancel();
+      if (this.#stopped) return;
+      const delayMs = this.passes ? this.#renewalMs : Math.min(this.#renewalMs, failingRenewalMsMax);
+      this.#timer = this.#clock.after(delayMs, () => void this.renew());
+    });
+    return this.#renewal;
+  }
+
+  /** Not ready from now on. */
+  beginDraining(): void {
+    this.#drainingSinceMs ??= this.#clock.nowMs();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+  }
+
+  async #readOnce(): Promise<void> {
+    const before = this.passes;
+    let timer: Timer | undefined;
+    try {
+      const late = new Promise<never>((_, reject) => {
+        timer = this.#clock.after(readTimeoutMs, () => reject(new Error('no answer in time')));
+      });
+      this.#components = (await Promise.race([this.#read(), late])).components;
+    } catch (error) {
+      this.#log.error('the readiness of the hub could not be read', { reason: describeError(error) });
+      this.#components = this.#failure('hub');
+    } finally {
+      timer?.cancel();
+    }
+    if (this.passes === before || this.#drainingSinceMs !== undefined) return;
+    const failing = this.#components.filter(({ status }) => status === 'fail').map(({ name }) => name);
+    if (this.passes) this.#log.info('ready');
+    else this.#log.warn('not ready', { failing });
+  }
+
+  #failure(name: string): readonly ComponentHealth[] {
+    return [{ name, status: 'fail', observedAtMs: this.#clock.nowMs() }];
+  }
+}
