@@ -48,6 +48,10 @@ export class AnalyticsDrain implements Component {
   #stopping = false;
   #abandoned = false;
   #failing = false;
+  /** Position through which this process has counted. */
+  #countedThrough = 0;
+  /** The sink failed since then, so it may have stored what it did not answer for. */
+  #uncertain = false;
 
   constructor(ports: AnalyticsDrainPorts, options: AnalyticsDrainOptions = {}) {
     this.#ports = ports;
@@ -135,36 +139,59 @@ export class AnalyticsDrain implements Component {
 
   async #store(batches: readonly SpooledBatch[]): Promise<void> {
     try {
-      this.#count(await this.#ports.sink.store(batches));
+      this.#count(batches, await this.#ports.sink.store(batches));
     } catch (error) {
-      if (!isForEver(error)) throw error;
+      if (!isForEver(error)) {
+        this.#uncertain = true;
+        throw error;
+      }
       const [only] = batches;
       if (batches.length > 1 || only === undefined) return this.#storeOneByOne(batches);
-      // Forgotten before it is counted, so that a failure in between drops and counts it once.
+      this.#drop(only, error);
       await this.#ports.spool.removeThrough(only.position);
-      this.#ports.metrics.add(
-        'causeway_analytics_dropped_records_total',
-        { reason: 'refused-by-sink' },
-        only.records,
-      );
-      this.#ports.log.error('the analytics sink can never store a batch; it was dropped', {
-        organisation: only.organisation,
-        position: only.position,
-        records: only.records,
-        reason: describeError(error),
-      });
     }
+  }
+
+  /** Counts once, though the batch comes again when the spool fails to forget it. */
+  #drop({ position, organisation, records }: SpooledBatch, error: unknown): void {
+    if (position <= this.#countedThrough) return;
+    this.#countedThrough = position;
+    this.#ports.metrics.add(
+      'causeway_analytics_dropped_records_total',
+      { reason: 'refused-by-sink' },
+      records,
+    );
+    this.#ports.log.error('the analytics sink can never store a batch; it was dropped', {
+      organisation,
+      position,
+      records,
+      reason: describeError(error),
+    });
   }
 
   async #storeOneByOne(batches: readonly SpooledBatch[]): Promise<void> {
     for (const batch of batches) await this.#store([batch]);
   }
 
-  #count({ stored, dropped }: SinkResult): void {
-    this.#ports.metrics.add('causeway_analytics_stored_records_total', {}, stored);
+  /**
+   * The sink skips what it has and does not count it. If an answer of this process's sink was lost, that is
+   * where the difference went; without such a loss it was counted before the last restart.
+   */
+  #count(batches: readonly SpooledBatch[], { stored, dropped }: SinkResult): void {
+    let answeredFor = stored;
     for (const [reason, count] of Object.entries(dropped)) {
+      answeredFor += count;
       if (count > 0) this.#ports.metrics.add('causeway_analytics_dropped_records_total', { reason }, count);
     }
+    let expected = 0;
+    for (const { position, records } of batches) {
+      if (position > this.#countedThrough) expected += records;
+    }
+    const unanswered = this.#uncertain ? Math.max(0, expected - answeredFor) : 0;
+    this.#ports.metrics.add('causeway_analytics_stored_records_total', {}, stored + unanswered);
+    const newest = batches[batches.length - 1]?.position ?? 0;
+    this.#countedThrough = Math.max(this.#countedThrough, newest);
+    this.#uncertain = false;
   }
 
   #failed(error: unknown): void {

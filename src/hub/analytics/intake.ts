@@ -6,6 +6,7 @@ import type { AnalyticsSpool } from '../../ports/analytics-spool.js';
 import type { Clock } from '../../ports/clock.js';
 import type { Log } from '../../ports/log.js';
 import type { Metrics } from '../../ports/metrics.js';
+import { Lru } from '../../std/lru.js';
 import { type DropReason, type Screening, screenRecords } from './record-screening.js';
 
 export interface AnalyticsBatch {
@@ -38,6 +39,8 @@ export interface AnalyticsIntakePorts {
   readonly onSpooled: () => void;
 }
 
+const uncertainBatchesMax = 1_000;
+
 /**
  * Takes analytics from workers. A batch is answered `accepted` once it is durable, and only then its
  * records count as received: received = stored + dropped + still in the spool. Batches that were not
@@ -45,6 +48,8 @@ export interface AnalyticsIntakePorts {
  */
 export class AnalyticsIntake {
   readonly #ports: AnalyticsIntakePorts;
+  /** Batches whose append failed: the spool may have them all the same. */
+  readonly #uncertain = new Lru<string, true>(uncertainBatchesMax);
   #failing = false;
 
   constructor(ports: AnalyticsIntakePorts) {
@@ -82,7 +87,9 @@ export class AnalyticsIntake {
       return { status: 'retry', accepted: 0, dropped: {}, duplicate: false, error };
     }
     const accepted = { status: 'accepted', accepted: kept, dropped, error: undefined } as const;
-    if (taken === 'duplicate') {
+    // A repeat of a batch whose append seemed to fail is the first that counts.
+    const uncertain = this.#uncertain.delete(keyOf(batch));
+    if (taken === 'duplicate' && !uncertain) {
       metrics.add('causeway_analytics_duplicate_batches_total', {});
       return { ...accepted, duplicate: true };
     }
@@ -94,15 +101,16 @@ export class AnalyticsIntake {
       this.#ports.log.debug('analytics records were left out', { organisation, node: batch.node, dropped });
     }
     if (kept > 0) this.#ports.onSpooled();
-    return { ...accepted, duplicate: false };
+    return { ...accepted, duplicate: taken === 'duplicate' };
   }
 
   async #append(
-    { identity, node, batchId }: AnalyticsBatch,
+    batch: AnalyticsBatch,
     records: number,
     payload: Buffer,
   ): Promise<'taken' | 'duplicate' | 'full' | 'away'> {
-    const { organisation } = identity;
+    const { node, batchId } = batch;
+    const { organisation } = batch.identity;
     try {
       const taken = await this.#ports.spool.append(
         { organisation, receivedAtMs: this.#ports.clock.nowMs(), records, payload },
@@ -116,6 +124,7 @@ export class AnalyticsIntake {
       if (full) {
         this.#ports.metrics.add('causeway_limit_hits_total', { limit: 'analyticsSpoolBytesMax' });
       } else {
+        if (batchId !== undefined) this.#uncertain.set(keyOf(batch), true);
         this.#ports.metrics.add('causeway_store_errors_total', { store: 'spool' });
       }
       if (!this.#failing) {
@@ -137,4 +146,8 @@ export class AnalyticsIntake {
     });
     return { status: 'rejected', accepted: 0, dropped: {}, duplicate: false, error };
   }
+}
+
+function keyOf({ identity, node, batchId }: AnalyticsBatch): string {
+  return JSON.stringify([identity.organisation, node, batchId]);
 }
