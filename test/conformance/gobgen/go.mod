@@ -1,0 +1,3 @@
+module causeway.test/gobgen
+
+go 1.21

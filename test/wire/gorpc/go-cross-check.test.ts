@@ -1,0 +1,142 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { GobDecoder } from '../../../src/transport/gorpc/gob/decoder.js';
+import { GobEncoder } from '../../../src/transport/gorpc/gob/encoder.js';
+import type { GobType } from '../../../src/transport/gorpc/gob/types.js';
+import { asReceived, concreteTypes, typedValues } from './gob-arbitraries.js';
+import { toPlain } from './plain-values.js';
+
+const hasGo = spawnSync('go', ['version']).status === 0;
+if (!hasGo) console.warn('SKIPPED: Go is not installed, the gob codec is not checked against Go itself');
+
+const source = new URL('../../conformance/gobgen/', import.meta.url).pathname;
+let folder = '';
+
+function gobgen(args: readonly string[], input = ''): unknown[] {
+  const run = spawnSync(join(folder, 'gobgen'), args, { input, maxBuffer: 2 ** 30, encoding: 'utf8' });
+  if (run.status !== 0) throw new Error(run.stderr);
+  return run.stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+}
+
+/** Go writes maps in any order. */
+function sortMaps(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sortMaps);
+  if (typeof value !== 'object' || value === null) return value;
+  const copy = Object.fromEntries(Object.entries(value).map(([key, item]) => [key, sortMaps(item)]));
+  const entries = copy['map'];
+  if (Array.isArray(entries)) {
+    copy['map'] = entries.toSorted((left, right) => (JSON.stringify(left) < JSON.stringify(right) ? -1 : 1));
+  }
+  return copy;
+}
+
+interface Emitted {
+  readonly name: string;
+  readonly hex: readonly string[];
+  readonly expected: readonly unknown[];
+}
+
+interface Checked {
+  readonly name: string;
+  readonly values: readonly unknown[];
+  readonly error?: string;
+}
+
+function schemaOf(type: GobType): object {
+  switch (type.kind) {
+    case 'slice':
+      return { kind: 'slice', element: schemaOf(type.element) };
+    case 'array':
+      return { kind: 'array', length: type.length, element: schemaOf(type.element) };
+    case 'map':
+      return { kind: 'map', key: schemaOf(type.key), element: schemaOf(type.element) };
+    case 'struct':
+      return {
+        kind: 'struct',
+        fields: type.fields.map((field) => ({ name: field.name, type: schemaOf(field.type) })),
+      };
+    default:
+      return { kind: type.kind };
+  }
+}
+
+describe.skipIf(!hasGo)('against Go itself', () => {
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'causeway-gobgen-'));
+    const build = spawnSync('go', ['build', '-o', join(folder, 'gobgen'), '.'], {
+      cwd: source,
+      encoding: 'utf8',
+    });
+    if (build.status !== 0) throw new Error(build.stderr);
+  }, 120_000);
+
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  test('what Go encodes is decoded, at once and byte by byte', () => {
+    const cases = gobgen(['emit', '1', '400']) as Emitted[];
+    expect(cases.length).toBeGreaterThan(400);
+    for (const { name, hex, expected } of cases) {
+      const found: unknown[] = [];
+      const decoder = new GobDecoder((value) => found.push(sortMaps(toPlain(value))));
+      for (const [index, piece] of hex.entries()) {
+        decoder.push(Buffer.from(piece, 'hex'));
+        expect(found, `${name}, value ${index}`).toHaveLength(index + 1);
+        expect(found[index], `${name}, value ${index}`).toEqual(sortMaps(expected[index]));
+      }
+      const stream = Buffer.from(hex.join(''), 'hex');
+      if (stream.length > 20_000) continue;
+      const slowly: unknown[] = [];
+      const slow = new GobDecoder((value) => slowly.push(sortMaps(toPlain(value))));
+      for (const byte of stream) slow.push(Buffer.of(byte));
+      slow.end();
+      expect(slowly, name).toEqual(found);
+    }
+  });
+
+  test('what Go encodes is written again byte for byte', () => {
+    // Of a type that marshals itself Go also defines the fields, which it then never sends.
+    const cases = (gobgen(['emit', '2', '400']) as Emitted[]).filter(({ name }) => !name.includes('marshal'));
+    for (const { name, hex } of cases) {
+      const encoder = new GobEncoder({ keepTypeIds: true });
+      let written = '';
+      const decoder = new GobDecoder((value, type) => {
+        written = encoder.encode(type, value).toString('hex');
+      });
+      for (const [index, piece] of hex.entries()) {
+        decoder.push(Buffer.from(piece, 'hex'));
+        expect(written === piece, `${name}, value ${index}`).toBe(true);
+      }
+    }
+  });
+
+  test('Go decodes what is encoded here', () => {
+    const samples = fc.sample(typedValues({ opaque: false }), { numRuns: 500, seed: 7 });
+    const register = [...concreteTypes].map(([name, type]) => ({ name, type: schemaOf(type) }));
+    const lines = samples.map(({ type, values }, index) => {
+      const encoder = new GobEncoder();
+      const stream = Buffer.concat(values.map((value) => encoder.encode(type, value)));
+      const schema = schemaOf(type);
+      return JSON.stringify({
+        name: `sample ${index}`,
+        hex: stream.toString('hex'),
+        type: schema,
+        count: values.length,
+        register,
+      });
+    });
+    const results = gobgen(['check'], lines.join('\n')) as Checked[];
+    expect(results).toHaveLength(samples.length);
+    for (const [index, { name, values, error }] of results.entries()) {
+      expect(error, name).toBeUndefined();
+      const expected = samples[index]?.values.map((value) => sortMaps(toPlain(asReceived(value))));
+      expect(values.map(sortMaps), name).toEqual(expected);
+    }
+  });
+});
