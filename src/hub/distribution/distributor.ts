@@ -104,6 +104,30 @@ export class Distributor implements Component {
     return this.#snapshots.get(organisation)?.definitions.get(key);
   }
 
+  /** Whether that organisation, and no other, has an API of that id. */
+  isSoleOwnerOfApi(organisation: OrganisationId, apiId: string): boolean {
+    const key = definitionKey('api', apiId);
+    let owned = false;
+    for (const snapshot of this.#snapshots.values()) {
+      if (!snapshot.definitions.has(key)) continue;
+      if (snapshot.organisation !== organisation) return false;
+      owned = true;
+    }
+    return owned;
+  }
+
+  organisations(): readonly Organisation[] {
+    return this.#organisations;
+  }
+
+  users(): readonly User[] {
+    return this.#users;
+  }
+
+  snapshots(): Iterable<OrganisationSnapshot> {
+    return this.#snapshots.values();
+  }
+
   quarantined(): readonly QuarantinedItem[] {
     return this.#quarantined;
   }

@@ -1,0 +1,182 @@
+import { randomBytes } from 'node:crypto';
+import type { Configuration, TlsServerConfiguration } from '../config/configuration.js';
+import type { WorkerIdentity } from '../domain/worker.js';
+import { AnalyticsDrain } from '../hub/analytics/drain.js';
+import { AnalyticsIntake } from '../hub/analytics/intake.js';
+import { Distributor } from '../hub/distribution/distributor.js';
+import { Fanout } from '../hub/fanout/fanout.js';
+import { KeyReader } from '../hub/keyspace/key-reader.js';
+import { KeyWriter } from '../hub/keyspace/key-writer.js';
+import { Authenticator } from '../hub/zones/authenticator.js';
+import { Fleet } from '../hub/zones/fleet.js';
+import { ZoneLags } from '../hub/zones/zone-lag.js';
+import type { AnalyticsSink } from '../ports/analytics-sink.js';
+import type { AnalyticsSpool } from '../ports/analytics-spool.js';
+import type { Catalog } from '../ports/catalog.js';
+import type { CatalogCopy } from '../ports/catalog-copy.js';
+import type { ChangeLog } from '../ports/change-log.js';
+import type { Clock } from '../ports/clock.js';
+import type { Component } from '../ports/component.js';
+import type { KeyStore } from '../ports/key-store.js';
+import type { Log, Obfuscate } from '../ports/log.js';
+import type { Metrics } from '../ports/metrics.js';
+import type { BridgeHub } from '../transport/grpc/bridge-hub.js';
+import { GrpcTransport } from '../transport/grpc/grpc-transport.js';
+import { ProtoFrameEncoder } from '../transport/grpc/proto-frame-encoder.js';
+import type { ProtocolHandler } from '../transport/listener/protocol-handler.js';
+import { WorkerListener } from '../transport/listener/worker-listener.js';
+import { TlsFiles } from '../transport/tls/tls-files.js';
+import { isInternalCursor } from './internal-cursors.js';
+
+/** What a hub stands on. */
+export interface HubStores {
+  readonly keyStore: KeyStore;
+  readonly changeLog: ChangeLog;
+  readonly spool: AnalyticsSpool;
+  readonly sink: AnalyticsSink & Component;
+  readonly catalogCopy: CatalogCopy;
+  readonly catalog: Catalog;
+}
+
+export interface HubEnvironment {
+  readonly configuration: Configuration;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly obfuscate: Obfuscate;
+  readonly hub: { readonly id: string; readonly version: string };
+}
+
+/** Every part of a hub that takes workers, wired; nothing is started. */
+export interface HubGraph {
+  readonly stores: HubStores;
+  readonly authenticator: Authenticator;
+  readonly fleet: Fleet;
+  readonly distributor: Distributor;
+  readonly fanout: Fanout;
+  readonly keyWriter: KeyWriter;
+  readonly drain: AnalyticsDrain;
+  readonly zoneLags: ZoneLags;
+  readonly grpc: GrpcTransport;
+  readonly listener: WorkerListener;
+  /** In the order of their start. */
+  readonly components: readonly Component[];
+}
+
+export function buildHubGraph(stores: HubStores, environment: HubEnvironment): HubGraph {
+  const { configuration, clock, log, metrics, obfuscate, hub } = environment;
+  const ports = { clock, log, metrics };
+  const heartbeatIntervalMs = configuration.causeway.heartbeatIntervalSeconds * 1_000;
+  const authenticator = new Authenticator({ clock, metrics }, { hmacKey: randomBytes(32) });
+  const fleet = new Fleet(ports);
+  const distributor: Distributor = new Distributor({
+    ...ports,
+    catalog: stores.catalog,
+    catalogCopy: stores.catalogCopy,
+    changeLog: stores.changeLog,
+    holdRemovals: configuration.causeway.removalHold,
+    onPeople: (organisations, users) => {
+      authenticator.setPeople(organisations, users);
+      fanout.endRefused((identity) => authenticator.isStillAllowed(identity));
+    },
+  });
+  const fanout: Fanout = new Fanout({
+    ...ports,
+    changeLog: stores.changeLog,
+    encoder: new ProtoFrameEncoder({ ...hub, heartbeatIntervalMs }, metrics),
+    snapshotOf: (organisation) => distributor.snapshotOf(organisation),
+    heartbeatIntervalMs,
+    random: Math.random,
+  });
+  const keyReader = new KeyReader(
+    {
+      ...ports,
+      store: stores.keyStore,
+      obfuscate,
+      ownsApi: (organisation, apiId) => distributor.isSoleOwnerOfApi(organisation, apiId),
+    },
+    { hashKeys: configuration.hashKeys, negativeCacheMs: 0 },
+  );
+  const keyWriter = new KeyWriter(
+    { ...ports, store: stores.keyStore, changeLog: stores.changeLog },
+    { hashKeys: configuration.hashKeys },
+  );
+  const drain = new AnalyticsDrain({
+    ...ports,
+    spool: stores.spool,
+    sink: stores.sink,
+    random: Math.random,
+  });
+  const intake = new AnalyticsIntake({ ...ports, spool: stores.spool, onSpooled: () => drain.wake() });
+  const zoneLags = new ZoneLags({ ...ports, changeLog: stores.changeLog }, isInternalCursor);
+  const bridge: BridgeHub = {
+    fanout,
+    login: (request) => authenticator.login(request),
+    ownerOf: (identity) => ownerOf(configuration, identity),
+    readKeys: (identity, names) => keyReader.read(identity, names),
+    acceptAnalytics: async (request) => {
+      const { status, accepted, dropped, error } = await intake.accept(request);
+      return { status, accepted, dropped: sum(Object.values(dropped)), error };
+    },
+    obfuscate,
+    nodeSeen: (node) => fleet.seen(node),
+    nodeGone: (organisation, zone, node) => fleet.gone(organisation, zone, node),
+  };
+  const grpc = new GrpcTransport({ ...ports, hub: bridge });
+  const tls = tlsFiles(configuration.listener.tls, 'server_options', environment);
+  const listener = new WorkerListener(
+    {
+      port: configuration.listenPort,
+      host: configuration.listener.address || undefined,
+      handlers: { grpc: draining(grpc, fanout) },
+      tls,
+    },
+    ports,
+  );
+  const components = [stores.sink, drain, distributor, fanout, zoneLags, tls, grpc, listener];
+  return {
+    stores,
+    authenticator,
+    fleet,
+    distributor,
+    fanout,
+    keyWriter,
+    drain,
+    zoneLags,
+    grpc,
+    listener,
+    components: components.filter((component) => component !== undefined),
+  };
+}
+
+/** Certificates of one port; undefined: the port is in clear. */
+export function tlsFiles(
+  tls: TlsServerConfiguration,
+  optionPath: string,
+  { log, clock }: Pick<HubEnvironment, 'log' | 'clock'>,
+): TlsFiles | undefined {
+  return tls.useSsl ? new TlsFiles({ ...tls, optionPath }, { log, clock }) : undefined;
+}
+
+/** Workers hear a goodbye while their connections still stand; then the connections may end. */
+function draining(grpc: GrpcTransport, fanout: Fanout): ProtocolHandler {
+  return {
+    matches: (head) => grpc.matches(head),
+    accept: (stream) => grpc.accept(stream),
+    drain: async (deadlineMs) => {
+      await fanout.stop();
+      await grpc.stop(deadlineMs);
+    },
+  };
+}
+
+function ownerOf(
+  configuration: Configuration,
+  { user }: WorkerIdentity,
+): { user: string; groups: readonly string[] } | undefined {
+  return configuration.enableOwnership ? { user: user.id, groups: user.groups } : undefined;
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, one) => total + one, 0);
+}

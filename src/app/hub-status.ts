@@ -1,0 +1,90 @@
+import type { Clock } from '../ports/clock.js';
+import type { ComponentHealth, ReadinessReport } from '../transport/http/operator-views.js';
+import type { HubGraph } from './hub-graph.js';
+
+/** A name that no key has: reading it costs a store nothing and proves that it answers. */
+const probeName = 'causeway-readiness-probe';
+
+/** Key store, catalog and worker port: the three without which a worker cannot be served. */
+export async function readReadiness(graph: HubGraph, clock: Clock): Promise<ReadinessReport> {
+  const keyStore = await graph.stores.keyStore.getMany([probeName]).then(
+    () => true,
+    () => false,
+  );
+  const component = (name: string, passes: boolean): ComponentHealth => ({
+    name,
+    status: passes ? 'pass' : 'fail',
+    observedAtMs: clock.nowMs(),
+  });
+  return {
+    components: [
+      component('key store', keyStore),
+      component('catalog', graph.distributor.notReady() === undefined),
+      component('rpc', graph.listener.notReady() === undefined),
+    ],
+  };
+}
+
+/** What `causeway status` shows. */
+export async function describeStatus(
+  graph: HubGraph,
+  hub: { readonly id: string; readonly version: string; readonly startedAtMs: number },
+  clock: Clock,
+): Promise<unknown> {
+  const { distributor, drain, fleet, stores, zoneLags } = graph;
+  const [readiness, lags, spool] = await Promise.all([
+    readReadiness(graph, clock),
+    zoneLags.measure(),
+    stores.spool.size(),
+  ]);
+  const stored = await stores.sink.count().catch(() => undefined);
+  const lastNacks = new Map(
+    [...graph.fanout.sessions()].map((session) => [
+      JSON.stringify([session.owner.organisation, session.owner.zone, session.owner.node]),
+      session.lastNack,
+    ]),
+  );
+  return {
+    hub: { id: hub.id, version: hub.version, uptime_seconds: (clock.nowMs() - hub.startedAtMs) / 1_000 },
+    readiness: readiness.components.map(({ name, status }) => ({ name, status })),
+    catalog: {
+      trouble: distributor.notReady() ?? null,
+      organisations: distributor.organisations().map(({ id, name, hybridEnabled }) => ({
+        id,
+        name,
+        hybrid_enabled: hybridEnabled,
+        definitions: distributor.snapshotOf(id)?.definitions.size ?? 0,
+      })),
+      quarantined: distributor.quarantined(),
+      held: distributor.held(),
+    },
+    zones: lags.map(({ organisation, zone, workers, entries, seconds }) => ({
+      organisation,
+      zone,
+      cursors: workers,
+      lag_entries: entries,
+      lag_seconds: seconds,
+    })),
+    workers: fleet.byGroup().flatMap(({ nodes }) =>
+      nodes.map(({ worker, firstSeenMs, lastSeenMs }) => ({
+        organisation: worker.organisation,
+        zone: worker.zone,
+        node: worker.node,
+        protocol: worker.protocol,
+        version: worker.version,
+        tags: worker.tags,
+        segmented: worker.segmented,
+        hostname: worker.host.hostname,
+        first_seen: new Date(firstSeenMs).toISOString(),
+        last_seen: new Date(lastSeenMs).toISOString(),
+        last_error: lastNacks.get(JSON.stringify([worker.organisation, worker.zone, worker.node])) ?? null,
+      })),
+    ),
+    analytics: {
+      stored_records: stored ?? null,
+      spooled_batches: spool.batches,
+      spooled_bytes: spool.bytes,
+      trouble: drain.trouble() ?? null,
+    },
+  };
+}

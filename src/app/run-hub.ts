@@ -1,0 +1,217 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { ParsedConfiguration } from '../config/parse-configuration.js';
+import { describeConfiguration, findEnvironment, findField, listEnvironment } from '../config/redact.js';
+import { ungrouped } from '../domain/identifiers.js';
+import type { WorkerNode } from '../domain/worker.js';
+import { exitCodes } from '../errors/catalogue.js';
+import { CausewayError } from '../errors/causeway-error.js';
+import { openEmbeddedStores } from '../stores/embedded/open-embedded-stores.js';
+import { FolderCatalog } from '../stores/folder/folder-catalog.js';
+import { createObfuscate } from '../telemetry/obfuscate-key.js';
+import { createPinoLog } from '../telemetry/pino-log.js';
+import { PrometheusMetrics } from '../telemetry/prometheus-metrics.js';
+import { SystemClock } from '../telemetry/system-clock.js';
+import { HttpServer } from '../transport/http/http-server.js';
+import { HubAdministration } from './admin-operations.js';
+import { ComponentStack } from './component-stack.js';
+import { credentialsPath } from './credentials-file.js';
+import { httpSecretOf, makeFirstStart, noteAddresses } from './first-start.js';
+import { buildHubGraph, type HubEnvironment, type HubGraph, tlsFiles } from './hub-graph.js';
+import { describeStatus, readReadiness } from './hub-status.js';
+import { version } from './version.js';
+
+export interface RunHubOptions {
+  readonly parsed: ParsedConfiguration;
+  /** Started with `--embedded`: guarded pages are on unless the configuration says otherwise. */
+  readonly embedded: boolean;
+}
+
+export interface RunningHub {
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly http: { readonly host: string; readonly port: number };
+  readonly organisation: string;
+  /** Secret. */
+  readonly apiKey: string;
+  readonly credentialsPath: string;
+  readonly catalogPath: string;
+  /** The examples were put in place by this start. */
+  readonly firstStart: boolean;
+  /** Drains and stops; may be called twice. */
+  stop(reason: string): Promise<void>;
+  /** Resolves to the exit code when the hub has stopped, for whatever reason. */
+  readonly finished: Promise<number>;
+}
+
+/**
+ * Starts a hub and resolves when it takes workers. Rejects with the CausewayError that says why it cannot.
+ * The caller decides what stops it: this function installs no signal handlers.
+ */
+export async function runHub({ parsed, embedded: standalone }: RunHubOptions): Promise<RunningHub> {
+  const { configuration } = parsed;
+  const clock = new SystemClock();
+  const { logFormat } = configuration.causeway;
+  const log = createPinoLog({
+    level: configuration.logLevel,
+    destination: 'stdout',
+    ...(logFormat === 'auto' ? {} : { pretty: logFormat === 'pretty' }),
+  });
+  for (const { text } of parsed.warnings) log.warn(text);
+  checkStoreTypes(parsed);
+  const metrics = new PrometheusMetrics();
+  const environment: HubEnvironment = {
+    configuration,
+    clock,
+    log,
+    metrics,
+    obfuscate: createObfuscate(configuration.enableKeyLogging),
+    hub: { id: `${hostname()}-${randomBytes(3).toString('hex')}`, version },
+  };
+  const startedAtMs = clock.nowMs();
+  const { dataPath, catalogPath } = configuration.causeway;
+  const embedded = await openEmbeddedStores({ folder: dataPath, clock, log });
+  const drainTimeoutMs = configuration.causeway.drainTimeoutSeconds * 1_000;
+  const stack = new ComponentStack(clock, log);
+  try {
+    const catalog = new FolderCatalog({ path: catalogPath, clock, metrics, log });
+    const stores = { ...embedded, catalog };
+    const firstStart = await makeFirstStart(configuration, stores, log);
+    const httpSecret = await httpSecretOf(configuration);
+    const graph = buildHubGraph(stores, environment);
+    const httpTls = tlsFiles(configuration.http.tls, 'http_server_options', environment);
+    const http = buildHttp(parsed, environment, graph, {
+      httpSecret,
+      httpTls,
+      metrics,
+      startedAtMs,
+      guardedByDefault: standalone,
+    });
+    await stack.start([...(httpTls ? [httpTls] : []), http, ...graph.components], drainTimeoutMs);
+    await http.renewReadiness();
+    const listen = hostAndPort(graph.listener.address());
+    const web = hostAndPort(http.address());
+    const credentials = await noteAddresses(
+      dataPath,
+      graph,
+      { listen: dialable(listen), http: dialable(web) },
+      httpSecret,
+    );
+    let finish = (_code: number): void => {};
+    const finished = new Promise<number>((resolve) => {
+      finish = resolve;
+    });
+    let stopping: Promise<void> | undefined;
+    const stop = async (reason: string): Promise<void> => {
+      log.info('draining', { reason, timeoutMs: drainTimeoutMs });
+      http.beginDraining();
+      graph.grpc.setServing(false);
+      await stack.stop(clock.nowMs() + drainTimeoutMs);
+      await embedded.close();
+      log.info('stopped', { reason });
+      finish(exitCodes.ok);
+    };
+    log.info('hub ready', { startMs: clock.nowMs() - startedAtMs, version });
+    return {
+      listen,
+      http: web,
+      organisation: credentials.organisation,
+      apiKey: credentials.api_key,
+      credentialsPath: credentialsPath(dataPath),
+      catalogPath,
+      firstStart,
+      stop: (reason) => {
+        stopping ??= stop(reason);
+        return stopping;
+      },
+      finished,
+    };
+  } catch (thrown) {
+    await stack.stop(clock.nowMs() + drainTimeoutMs);
+    await embedded.close();
+    throw thrown;
+  }
+}
+
+/** Stores that this version does not have are refused by name, never replaced in silence. */
+function checkStoreTypes({ configuration }: ParsedConfiguration): void {
+  const { storageType, analytics } = configuration;
+  if (storageType !== 'embedded' || analytics.type !== 'embedded') {
+    const option = storageType === 'embedded' ? 'analytics.type' : 'storage.type';
+    throw new CausewayError(
+      'CONFIG_INVALID',
+      `${option}: this version has only the embedded stores; set storage.type and analytics.type to "embedded", or start with --embedded`,
+    );
+  }
+}
+
+function buildHttp(
+  parsed: ParsedConfiguration,
+  environment: HubEnvironment,
+  graph: HubGraph,
+  own: {
+    readonly httpSecret: string;
+    readonly httpTls: ReturnType<typeof tlsFiles>;
+    readonly metrics: PrometheusMetrics;
+    readonly startedAtMs: number;
+    readonly guardedByDefault: boolean;
+  },
+): HttpServer {
+  const { configuration, clock, log, hub } = environment;
+  // A hub that stands alone made its own secret, so there is something to guard the pages with.
+  const secureEndpoints =
+    configuration.security.enableHttpSecureEndpoints ||
+    (own.guardedByDefault && parsed.origins.get('security.enable_http_secure_endpoints') === 'default');
+  return new HttpServer(
+    {
+      port: configuration.http.port,
+      host: configuration.http.address || undefined,
+      tls: own.httpTls,
+      secureEndpoints,
+      secret: own.httpSecret,
+      profiler: configuration.enableHttpProfiler,
+      readinessRenewalSeconds: configuration.healthCacheRenewalSeconds,
+    },
+    {
+      log,
+      clock,
+      views: {
+        readiness: () => readReadiness(graph, clock),
+        configuration: {
+          describe: () => describeConfiguration(parsed.values),
+          findField: (path) => findField(parsed.values, path),
+          listEnvironment: () => listEnvironment(parsed.values),
+          findEnvironment: (name) => findEnvironment(parsed.values, name),
+        },
+        fleet: () => fleetByZone(graph),
+        metrics: own.metrics,
+      },
+      operations: new HubAdministration({
+        keyWriter: graph.keyWriter,
+        distributor: graph.distributor,
+        organisations: () => graph.distributor.organisations(),
+        status: () => describeStatus(graph, { ...hub, startedAtMs: own.startedAtMs }, clock),
+      }),
+    },
+  );
+}
+
+/** Groups as the field shows them: by zone, whichever organisation. */
+function fleetByZone({ fleet }: HubGraph): ReadonlyMap<string, readonly WorkerNode[]> {
+  const zones = new Map<string, WorkerNode[]>();
+  for (const { zone, nodes } of fleet.byGroup()) {
+    const own = zones.get(zone) ?? [];
+    own.push(...nodes.map(({ worker }) => worker));
+    zones.set(zone === '' ? ungrouped : zone, own);
+  }
+  return zones;
+}
+
+function hostAndPort({ address, port }: { address: string; port: number }): { host: string; port: number } {
+  return { host: address, port };
+}
+
+/** An address that a client on this machine can dial: "every address" is the loopback one. */
+function dialable({ host, port }: { host: string; port: number }): string {
+  const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+  return name.includes(':') ? `[${name}]:${port}` : `${name}:${port}`;
+}
