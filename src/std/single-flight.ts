@@ -24,17 +24,13 @@ export class SingleFlight<Value> {
   ): Promise<readonly Value[]> {
     const missing = [...new Set(keys.filter((key) => !this.#flights.has(key)))];
     if (missing.length > 0) this.#start(missing, load);
-    const joined = keys.map((key) => this.#flights.get(key));
-    const answers = new Map<Promise<readonly Value[]>, readonly Value[]>();
-    await Promise.all(
-      [...new Set(joined.map((flight) => flight?.batch))].map(async (batch) => {
-        if (batch !== undefined) answers.set(batch, await batch);
-      }),
-    );
-    return joined.map((flight) => {
-      if (flight === undefined) throw new Error('a flight was lost');
-      return answers.get(flight.batch)?.[flight.index] as Value;
-    });
+    const joined = keys.flatMap((key) => this.#flights.get(key) ?? []);
+    if (joined.length !== keys.length) throw new Error('a flight was lost');
+    const batches = new Map(joined.map(({ batch }) => [batch, 0]));
+    let place = 0;
+    for (const batch of batches.keys()) batches.set(batch, place++);
+    const answers = await Promise.all(batches.keys());
+    return joined.map(({ batch, index }) => answers[batches.get(batch) ?? 0]?.[index] as Value);
   }
 
   /** Who asks from now on gets a fresh load: what is in the air may be older than what is known by now. */
