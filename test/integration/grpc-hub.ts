@@ -115,6 +115,7 @@ export async function startGrpcHub(entriesMax = 1_000) {
     keyStore,
     distributor,
     fanout,
+    bridge: hub,
     metrics,
     nodes,
     address: `127.0.0.1:${listener.address().port}`,

@@ -1,8 +1,8 @@
 import {
+  ChannelCredentials,
   Client,
   type ClientDuplexStream,
   type ClientOptions,
-  ChannelCredentials,
   Metadata,
   type MethodDefinition,
   type ServiceError,
@@ -91,6 +91,7 @@ class GrpcBridgeConnection implements BridgeConnection {
   readonly #address: BridgeAddress;
   readonly #client: Client;
   readonly #metadata: Metadata;
+  readonly #calls = new Set<{ cancel(): void }>();
 
   constructor(address: BridgeAddress, credentials: BridgeCredentials) {
     this.#address = address;
@@ -117,7 +118,7 @@ class GrpcBridgeConnection implements BridgeConnection {
     >('GetKeys');
     const deadline = { deadline: Date.now() + getKeysTimeoutMs };
     return new Promise((resolve, reject) => {
-      this.#client.makeUnaryRequest(
+      const call = this.#client.makeUnaryRequest(
         path,
         requestSerialize,
         responseDeserialize,
@@ -125,16 +126,20 @@ class GrpcBridgeConnection implements BridgeConnection {
         this.#metadata,
         deadline,
         (error, answer) => {
+          this.#calls.delete(call);
           if (error !== null) reject(this.#explain(error));
           else if (answer?.keys.length !== names.length) {
             reject(new CausewayError('FRAME_INVALID', 'GetKeys: the hub did not answer every name'));
           } else resolve(answer.keys);
         },
       );
+      this.#calls.add(call);
     });
   }
 
   close(): void {
+    // Closing the channel alone would let running calls go on.
+    for (const call of [...this.#calls]) call.cancel();
     this.#client.close();
   }
 
@@ -146,10 +151,12 @@ class GrpcBridgeConnection implements BridgeConnection {
       responseDeserialize,
       this.#metadata,
     );
+    this.#calls.add(call);
     let ended = false;
     const finish = (error: CausewayError | undefined): void => {
       if (ended) return;
       ended = true;
+      this.#calls.delete(call);
       handlers.ended(error);
     };
     call.on('data', (message: Response) => {
