@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, open, readdir, realpath, unlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { CausewayError, describeError } from '../../errors/causeway-error.js';
@@ -46,7 +47,7 @@ async function prepare(path: string): Promise<string> {
     // its mode, because it may be meant to be shared.
     if (created === undefined && (await readdir(real)).length === 0)
       await chmod(real, folderMode).catch(() => {});
-    await checkWritable(join(real, `write-check-${process.pid}`));
+    await checkWritable(join(real, `write-check-${randomBytes(8).toString('hex')}`));
     return real;
   } catch (error) {
     throw unusable(path, error);

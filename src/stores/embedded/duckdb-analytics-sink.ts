@@ -1,5 +1,4 @@
 import { chmod } from 'node:fs/promises';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { DuckDBAppender, DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { type AnalyticsColumnKind, analyticsColumns } from '../../domain/analytics-columns.js';
 import { type AnalyticsRow, readAnalyticsRecords } from '../../domain/analytics-record.js';
@@ -8,6 +7,7 @@ import type { AnalyticsSink, SinkResult } from '../../ports/analytics-sink.js';
 import type { SpooledBatch } from '../../ports/analytics-spool.js';
 import type { Component } from '../../ports/component.js';
 import type { Log } from '../../ports/log.js';
+import { yieldTurn } from '../../std/yield-turn.js';
 
 export interface DuckdbAnalyticsSinkOptions {
   readonly file: string;
@@ -97,7 +97,7 @@ export class DuckdbAnalyticsSink implements AnalyticsSink, Component {
         for (const result of readAnalyticsRecords(batch.payload, batch.records)) {
           records += 1;
           // Parsing and appending is work of this thread: workers must not wait for a large batch.
-          if (records % recordsPerTurn === 0) await nextTurn();
+          if (records % recordsPerTurn === 0) await yieldTurn();
           if ('row' in result) {
             appendRow(module, appender, result.row);
             rows += 1;

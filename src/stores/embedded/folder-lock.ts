@@ -17,8 +17,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
  * Taking the lock is "publish, then look":
  *   1. listen on a socket of a fresh random name, and only then rename it to `hub-<id>.sock`: a published
  *      name that refuses connections has no listener any more, will never have one, and may be deleted;
- *   2. connect to every other published name. All dead: the lock is held. One answers that it holds: refused.
- *      One answers that it is also starting: the smaller id waits and looks again, the greater gives up.
+ *   2. connect to every other published name. All dead: the lock is held. One answers that it holds, or does
+ *      not answer: refused. One answers that it is also starting: the smaller id waits and looks again, the
+ *      greater gives up. One hangs up without an answer: it is just ending, look again.
  * Of two processes the later to publish finds the earlier one's name when it looks, so both can never hold.
  */
 
@@ -70,9 +71,10 @@ export async function lockFolder(folder: string): Promise<FolderLockResult> {
         holds = true;
         return { lock: { release } };
       }
-      if (rival.holder === undefined || rival.holder.holds || rival.name < name) {
+      const { answer } = rival;
+      if (answer === 'silent' || (answer !== 'hung-up' && (answer.holds || rival.name < name))) {
         await release();
-        return { holder: rival.holder };
+        return { holder: answer === 'silent' ? undefined : answer };
       }
       await sleep(rivalWaitMs);
     }
@@ -84,26 +86,28 @@ export async function lockFolder(folder: string): Promise<FolderLockResult> {
   }
 }
 
+type Answer = Greeting | 'silent' | 'hung-up';
+
 interface Rival {
   readonly name: string;
-  readonly holder: Greeting | undefined;
+  readonly answer: Answer;
 }
 
-/** The holder if there is one, else whoever else is starting, the smallest id first. */
+/** The holder if there is one, else whoever else is alive, the smallest id first. */
 async function findRival(folder: string, ownName: string): Promise<Rival | undefined> {
   const names = (await readdir(folder)).filter((name) => publishedName.test(name) && name !== ownName).sort();
-  let starting: Rival | undefined;
+  let other: Rival | undefined;
   for (const name of names) {
     const answer = await greet(folder, name);
     if (answer === 'dead') {
       await unlink(join(folder, name)).catch(() => {});
       continue;
     }
-    const rival = { name, holder: answer === 'silent' ? undefined : answer };
-    if (rival.holder === undefined || rival.holder.holds) return rival;
-    starting ??= rival;
+    const rival = { name, answer };
+    if (answer === 'silent' || (answer !== 'hung-up' && answer.holds)) return rival;
+    other ??= rival;
   }
-  return starting;
+  return other;
 }
 
 async function publish(server: Server, folder: string, name: string): Promise<void> {
@@ -119,13 +123,13 @@ async function publish(server: Server, folder: string, name: string): Promise<vo
   await rename(join(folder, unpublished), join(folder, name));
 }
 
-function greet(folder: string, name: string): Promise<Greeting | 'dead' | 'silent'> {
+function greet(folder: string, name: string): Promise<Answer | 'dead'> {
   return withShortPath(folder, (short) => {
     return new Promise((resolve) => {
       const socket: Socket = createConnection(join(short, name));
       let text = '';
       let connected = false;
-      const finish = (answer: Greeting | 'dead' | 'silent'): void => {
+      const finish = (answer: Answer | 'dead'): void => {
         socket.destroy();
         resolve(answer);
       };
@@ -139,14 +143,16 @@ function greet(folder: string, name: string): Promise<Greeting | 'dead' | 'silen
       });
       socket.on('end', () => finish(readGreeting(text)));
       socket.on('error', (error: NodeJS.ErrnoException) => {
-        const gone = error.code === 'ECONNREFUSED' || error.code === 'ENOENT';
-        finish(!connected && gone ? 'dead' : 'silent');
+        const { code } = error;
+        if (connected || code === 'ECONNRESET' || code === 'EPIPE') finish('hung-up');
+        else finish(code === 'ECONNREFUSED' || code === 'ENOENT' ? 'dead' : 'silent');
       });
     });
   });
 }
 
-function readGreeting(text: string): Greeting | 'silent' {
+function readGreeting(text: string): Answer {
+  if (text === '') return 'hung-up';
   try {
     const greeting: unknown = JSON.parse(text);
     if (typeof greeting !== 'object' || greeting === null) return 'silent';

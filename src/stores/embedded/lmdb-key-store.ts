@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { CausewayError, describeError } from '../../errors/causeway-error.js';
 import type { Clock, Timer } from '../../ports/clock.js';
 import type { KeyStore, StoredValue } from '../../ports/key-store.js';
 import type { Log } from '../../ports/log.js';
+import { yieldTurn } from '../../std/yield-turn.js';
 import { numberPart, readNumberPart } from './byte-key.js';
 import {
   decodeKeyRecord,
@@ -100,7 +100,7 @@ export class LmdbKeyStore implements KeyStore {
       if (names.length > 0) yield names;
       if (last === undefined) return;
       after = last;
-      await nextTurn();
+      await yieldTurn();
     }
   }
 
