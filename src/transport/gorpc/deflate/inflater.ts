@@ -140,7 +140,9 @@ export class Inflater {
           more = this.#readSymbols();
           break;
         case 'ended':
-          if (this.#position < this.#input.length) this.#fail('data after the final block');
+          if (this.#position < this.#input.length || this.#holdBits >= 8) {
+            this.#fail('data after the final block');
+          }
           return;
       }
     }
