@@ -28,6 +28,9 @@ import { WorkerListener } from '../transport/listener/worker-listener.js';
 import { TlsFiles } from '../transport/tls/tls-files.js';
 import { isInternalCursor } from './internal-cursors.js';
 
+/** Workers that logged in with a key that was then changed keep their stream this long, to hear of the new one. */
+const changedKeyGraceMs = 5 * 60_000;
+
 /** What a hub stands on. */
 export interface HubStores {
   readonly keyStore: KeyStore;
@@ -75,10 +78,7 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
     catalogCopy: stores.catalogCopy,
     changeLog: stores.changeLog,
     holdRemovals: configuration.causeway.removalHold,
-    onPeople: (organisations, users) => {
-      authenticator.setPeople(organisations, users);
-      fanout.endRefused((identity) => authenticator.isStillAllowed(identity));
-    },
+    onPeople: (organisations, users) => authenticator.setPeople(organisations, users),
   });
   const fanout: Fanout = new Fanout({
     ...ports,
@@ -87,6 +87,16 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
     snapshotOf: (organisation) => distributor.snapshotOf(organisation),
     heartbeatIntervalMs,
     random: Math.random,
+  });
+  authenticator.onRevoked(({ organisation, user, reason }) => {
+    const end = () => {
+      fanout.endRefused((identity) => {
+        const other = identity.organisation !== organisation || identity.user.id !== user;
+        return other || authenticator.isStillAllowed(identity);
+      });
+    };
+    if (reason === 'key-changed') clock.after(changedKeyGraceMs, end);
+    else end();
   });
   const keyReader = new KeyReader(
     {
