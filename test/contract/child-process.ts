@@ -18,6 +18,8 @@ export interface Child {
 /** Bundles `children/<name>.ts` for plain Node, which cannot read TypeScript at every version we support. */
 export async function bundleChild(name: string): Promise<{
   readonly start: (...args: readonly string[]) => Child;
+  /** The same with files of at most about 2 MB: writes beyond fail, as on a full disk. */
+  readonly startOnFullDisk: (...args: readonly string[]) => Child;
   readonly remove: () => Promise<void>;
 }> {
   const folder = join(repository, 'node_modules', '.cache', `causeway-child-${process.pid}-${name}`);
@@ -33,15 +35,15 @@ export async function bundleChild(name: string): Promise<{
     target: 'node20',
   });
   return {
-    start: (...args) => startChild(outfile, args),
+    start: (...args) => startChild(process.execPath, [outfile, ...args]),
+    startOnFullDisk: (...args) =>
+      startChild('sh', ['-c', 'ulimit -f 4000; exec "$@"', 'sh', process.execPath, outfile, ...args]),
     remove: () => rm(folder, { recursive: true, force: true }),
   };
 }
 
-function startChild(file: string, args: readonly string[]): Child {
-  const child: ChildProcess = spawn(process.execPath, [file, ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+function startChild(command: string, args: readonly string[]): Child {
+  const child: ChildProcess = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const lines: string[] = [];
   let rest = '';
   child.stdout?.setEncoding('utf8');

@@ -1,4 +1,4 @@
-import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { nodeId, organisationId } from '../../src/domain/identifiers.js';
@@ -57,6 +57,36 @@ describe('embedded stores', () => {
       expect((await stat(join(folder.path, name))).mode & 0o077, name).toBe(0);
     }
     await stores.close();
+  });
+
+  it('name a damaged file, and leave it alone', async () => {
+    const stores = await open();
+    await Promise.all(
+      Array.from({ length: 50 }, () => stores.spool.append(batchOf('x'.repeat(10_000)), undefined)),
+    );
+    await stores.close();
+    const file = join(folder.path, 'causeway.mdb');
+    const whole = await readFile(file);
+    const overwritten = Buffer.concat([whole.subarray(0, 4_096), Buffer.alloc(whole.length - 4_096)]);
+    const faults = [
+      Buffer.alloc(20_000, 'not a database '),
+      Buffer.from('x'),
+      overwritten,
+      whole.subarray(0, 100),
+      whole.subarray(0, 8_192),
+    ];
+    for (const content of faults) {
+      await writeFile(file, content);
+      await expect(open()).rejects.toMatchObject({
+        code: 'DATA_FOLDER_UNUSABLE',
+        message: expect.stringContaining('causeway.mdb'),
+      });
+      expect((await readFile(file)).equals(content)).toBe(true);
+    }
+    await writeFile(file, whole);
+    const again = await open();
+    expect((await again.spool.size()).batches).toBe(50);
+    await again.close();
   });
 
   it('name a file that is none of theirs, and leave it alone', async () => {
@@ -138,6 +168,25 @@ describe('a hub that is killed while it writes', () => {
     const values = await stores.keyStore.getMany(names);
     expect(values.map((one) => one?.value.toString('utf8'))).toEqual(names);
   }
+});
+
+describe('a full disk', () => {
+  it('refuses writes, leaves no gap and no half batch, and is over once there is room', async () => {
+    const bundle = await bundleChild('fill-disk');
+    const folder = await temporaryFolder();
+    const child = bundle.startOnFullDisk(folder.path);
+    const line = await eventually('the outcome', () => child.lines.find((one) => one.startsWith('{')));
+    expect(JSON.parse(line)).toEqual({
+      refused: true,
+      refusals: ['STORE_UNAVAILABLE'],
+      everyTakenBatchIsThere: true,
+      gapless: true,
+      afterwards: 'taken',
+    });
+    await child.kill();
+    await folder.remove();
+    await bundle.remove();
+  });
 });
 
 describe('damage to one item', () => {

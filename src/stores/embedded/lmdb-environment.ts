@@ -1,6 +1,7 @@
 import { chmodSync, closeSync, openSync } from 'node:fs';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { CausewayError, describeError } from '../../errors/causeway-error.js';
+import { findLmdbFileFault } from './lmdb-file-check.js';
 
 /** Keys and values are bytes; a key has 1 to 1,978 of them and may be empty nowhere. */
 export type LmdbTable = Database<Buffer, Buffer>;
@@ -16,12 +17,16 @@ export class LmdbEnvironment {
   readonly #root: RootDatabase<Buffer, Buffer>;
   #open = true;
 
+  /** Throws DATA_FOLDER_UNUSABLE for a file that is damaged, and the errors of the file system. */
   constructor(file: string) {
     // LMDB has no option for the mode of its files, and takes an empty one as new.
     for (const name of [file, `${file}-lock`]) {
       closeSync(openSync(name, 'a', 0o600));
       chmodSync(name, 0o600);
     }
+    const fault = findLmdbFileFault(file);
+    if (fault !== undefined)
+      throw new CausewayError('DATA_FOLDER_UNUSABLE', `${file} cannot be opened: ${fault}`);
     this.#root = open<Buffer, Buffer>({
       path: file,
       noSubdir: true,

@@ -59,11 +59,12 @@ export async function openEmbeddedStores(options: EmbeddedStoresOptions): Promis
   }
 }
 
-/** The file exists but is damaged, or belongs to somebody else: that is the folder's trouble, not a defect. */
+/** A file that is not ours to open is the folder's trouble, not a defect. */
 function openEnvironment(file: string): LmdbEnvironment {
   try {
     return new LmdbEnvironment(file);
   } catch (error) {
+    if (error instanceof CausewayError) throw error;
     throw new CausewayError('DATA_FOLDER_UNUSABLE', `${file} cannot be opened`, {
       detail: describeError(error),
       cause: error,
