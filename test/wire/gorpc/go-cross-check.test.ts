@@ -7,7 +7,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { GobDecoder } from '../../../src/transport/gorpc/gob/decoder.js';
 import { GobEncoder } from '../../../src/transport/gorpc/gob/encoder.js';
 import type { GobType } from '../../../src/transport/gorpc/gob/types.js';
-import { asReceived, concreteTypes, typedValues } from './gob-arbitraries.js';
+import { asReceived } from './as-received.js';
+import { concreteTypes, typedValues } from './gob-arbitraries.js';
 import { toPlain } from './plain-values.js';
 
 const hasGo = spawnSync('go', ['version']).status === 0;

@@ -4,7 +4,8 @@ import { GobDecoder } from '../../../src/transport/gorpc/gob/decoder.js';
 import { GobEncoder } from '../../../src/transport/gorpc/gob/encoder.js';
 import { GobStructType, gobInt, gobSlice, gobStruct } from '../../../src/transport/gorpc/gob/types.js';
 import { GobStruct, type GobValue } from '../../../src/transport/gorpc/gob/values.js';
-import { asReceived, typedValues } from './gob-arbitraries.js';
+import { asReceived } from './as-received.js';
+import { typedValues } from './gob-arbitraries.js';
 import { toPlain } from './plain-values.js';
 
 function decodeAll(pieces: Iterable<Buffer>): unknown[] {
