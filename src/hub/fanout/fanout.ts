@@ -1,6 +1,7 @@
 import type { Definition, DefinitionKey } from '../../domain/definition.js';
 import type { OrganisationId } from '../../domain/identifiers.js';
 import { isRevocation, type KeyEvent } from '../../domain/key-event.js';
+import { limits } from '../../domain/limits.js';
 import { type ViewKey, type ViewScope, viewKeyOf } from '../../domain/view.js';
 import type { WorkerIdentity } from '../../domain/worker.js';
 import { CausewayError, describeError } from '../../errors/causeway-error.js';
@@ -134,24 +135,38 @@ export class Fanout implements Component {
     tail.noteNewest(newest);
     const sessions = this.#byOrganisation.get(organisation);
     if (sessions === undefined || sessions.size === 0) return;
-    const behind = [...sessions].filter((session) => session.isBehind);
-    for (const session of sessions) session.wake();
+    const behind = [...sessions].filter((session) => session.isBehind(before));
+    for (const session of [...sessions]) session.wake();
     if (behind.length > 0) {
-      this.#overtake(tail, before, behind).catch((thrown: unknown) => {
+      // A tail that has heard nothing yet does not know where the new entries begin.
+      const after = before > 0 ? before : Math.max(0, newest - limits.deltaChangesMax);
+      this.#overtake(tail, after, newest, behind).catch((thrown: unknown) => {
         this.#parts.log.warn('advance notice of revocations failed', { reason: describeError(thrown) });
       });
     }
   }
 
   /** Tells workers that are behind about rights taken away, past everything else that waits for them. */
-  async #overtake(tail: OrganisationTail, after: number, behind: readonly WorkerSession[]): Promise<void> {
-    const revoked: KeyEvent[] = [];
-    for (const { body } of await tail.read(after)) {
-      if (body.type === 'key' && isRevocation(body.event)) revoked.push(body.event);
+  async #overtake(
+    tail: OrganisationTail,
+    after: number,
+    newest: number,
+    behind: readonly WorkerSession[],
+  ): Promise<void> {
+    for (let position = after; position < newest; ) {
+      const entries = await tail.read(position);
+      const revoked: KeyEvent[] = [];
+      for (const { body } of entries) {
+        if (body.type === 'key' && isRevocation(body.event)) revoked.push(body.event);
+      }
+      if (revoked.length > 0) {
+        const frame = this.#parts.encoder.revocation(revoked);
+        for (const session of behind) session.sendUrgent(frame);
+      }
+      const last = entries[entries.length - 1];
+      if (last === undefined) return;
+      position = last.sequence;
     }
-    if (revoked.length === 0) return;
-    const frame = this.#parts.encoder.revocation(revoked);
-    for (const session of behind) session.sendUrgent(frame);
   }
 
   #beat(): void {

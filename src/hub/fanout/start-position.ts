@@ -41,9 +41,15 @@ export function startPosition(
     definitionsThrough: bounds.newest,
   });
   if (cursor === undefined) return snapshot('first-sync', confirmed?.sequence);
-  if (cursor.epoch.split('.')[0] !== logEpoch) return snapshot('epoch-changed', undefined);
+  if (!isOfLog(cursor.epoch, logEpoch)) return snapshot('epoch-changed', undefined);
   if (cursor.sequence > bounds.newest) return snapshot('epoch-changed', undefined);
-  if (cursor.epoch !== epochOf(logEpoch, view)) return snapshot('view-changed', cursor.sequence);
+  // Before the view: who has missed key events must hear of that, whatever else has changed.
   if (!kept(cursor.sequence)) return snapshot('fell-behind', undefined);
+  if (cursor.epoch !== epochOf(logEpoch, view)) return snapshot('view-changed', cursor.sequence);
   return { mode: 'resume', reason: undefined, sequence: cursor.sequence, definitionsThrough: 0 };
+}
+
+/** The log's own name may hold dots, the digest behind it does not. */
+function isOfLog(epoch: string, logEpoch: string): boolean {
+  return epoch.slice(0, Math.max(0, epoch.lastIndexOf('.'))) === logEpoch;
 }

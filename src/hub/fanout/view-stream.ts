@@ -53,8 +53,11 @@ export class ViewStream {
     this.#metrics = metrics;
   }
 
-  /** The delta after a position; undefined when there is none yet. Rejects as the change log does. */
-  next(from: number, known: AlreadyKnown): Promise<Delta | undefined> {
+  /**
+   * The delta after a position; undefined when there is none yet. Rejects as the change log does.
+   * `standsAt`: where the worker itself is, at or before `from`: the delta says no higher `afterSequence`.
+   */
+  next(from: number, known: AlreadyKnown, standsAt = from): Promise<Delta | undefined> {
     // Asked before reading: a shared answer of "nothing yet" could outlive the arrival of something.
     if (from >= this.#tail.newest) return Promise.resolve(undefined);
     // What lies before the position cannot matter, so nearly everybody shares the plain delta.
@@ -62,12 +65,18 @@ export class ViewStream {
       definitionsThrough: known.definitionsThrough > from ? known.definitionsThrough : 0,
       onceThrough: known.onceThrough > from ? known.onceThrough : 0,
     };
-    const name = `${from} ${effective.definitionsThrough} ${effective.onceThrough}`;
+    const after = Math.min(standsAt, this.#quiet.get(from) ?? from);
+    if (after < from) this.#rememberQuiet(from, after);
+    const name = `${from} ${after} ${effective.definitionsThrough} ${effective.onceThrough}`;
     const cached = this.#deltas.get(name);
     if (cached !== undefined) return cached;
-    const building = this.#build(from, effective);
+    const building = this.#build(from, after, effective);
     this.#deltas.set(name, building);
-    building.catch(() => this.#deltas.delete(name));
+    const forget = () => {
+      if (this.#deltas.get(name) === building) this.#deltas.delete(name);
+    };
+    // "Nothing yet" is not kept either: a log that is slow to show an entry would hide it for good.
+    building.then((delta) => delta ?? forget(), forget);
     for (const oldest of this.#deltas.keys()) {
       if (this.#deltas.size <= keptDeltasMax) break;
       this.#deltas.delete(oldest);
@@ -75,7 +84,7 @@ export class ViewStream {
     return building;
   }
 
-  async #build(from: number, known: AlreadyKnown): Promise<Delta | undefined> {
+  async #build(from: number, after: number, known: AlreadyKnown): Promise<Delta | undefined> {
     const entries = await this.#tail.read(from);
     const last = entries[entries.length - 1];
     if (last === undefined) return undefined;
@@ -83,7 +92,6 @@ export class ViewStream {
     const changes = firstOf(selected, limits.chunkBytesMax);
     const cut = changes.length < selected.length ? changes[changes.length - 1] : undefined;
     const to = cut?.sequence ?? last.sequence;
-    const after = this.#quiet.get(from) ?? from;
     if (changes.length === 0) this.#rememberQuiet(to, after);
     return new EncodedDelta(from, to, after, changes, this.#encoder, this.#metrics);
   }
@@ -91,9 +99,12 @@ export class ViewStream {
   /**
    * Moving past entries that are not this view's business tells nobody, so a worker may stand at `after`
    * while the hub reads on at `position`. The next delta must name the lower one, else it looks like a gap.
+   * Of several the lowest counts, so that all who read on there share one delta.
    */
   #rememberQuiet(position: number, after: number): void {
-    this.#quiet.set(position, after);
+    const lowest = Math.min(after, this.#quiet.get(position) ?? after);
+    this.#quiet.delete(position);
+    this.#quiet.set(position, lowest);
     for (const oldest of this.#quiet.keys()) {
       if (this.#quiet.size <= quietPositionsMax) break;
       this.#quiet.delete(oldest);

@@ -1,3 +1,4 @@
+import type { DefinitionKey } from '../../domain/definition.js';
 import { type NodeId, nodeId } from '../../domain/identifiers.js';
 import { limits } from '../../domain/limits.js';
 import { CausewayError, describeError } from '../../errors/causeway-error.js';
@@ -6,15 +7,18 @@ import type { Clock, Timer } from '../../ports/clock.js';
 import type { Log } from '../../ports/log.js';
 import type { Metrics } from '../../ports/metrics.js';
 import type { View } from '../distribution/view-registry.js';
-import type { FrameEncoder } from './frame-encoder.js';
+import { DeliveryLedger } from './delivery-ledger.js';
+import type { FrameEncoder, SnapshotReason } from './frame-encoder.js';
 import type { OrganisationTail } from './organisation-tail.js';
 import type { SessionEnd, SessionHello, SessionLink } from './session-hello.js';
 import type { SnapshotCache } from './snapshot-cache.js';
 import { epochOf, type StartPosition, startPosition } from './start-position.js';
-import type { ViewStream } from './view-stream.js';
+import type { Delta, ViewStream } from './view-stream.js';
 
 /** How long a refused delivery waits when the worker does not say. */
 const nackRetryDelayMs = 5_000;
+/** How long it waits at most, whatever the worker says: a refused revocation waits with it. */
+const nackRetryDelayMsMax = 300_000;
 const nackErrorBytesMax = 1_024;
 
 export interface SessionParts {
@@ -45,14 +49,12 @@ export class WorkerSession {
   readonly openedAtMs: number;
   readonly #parts: SessionParts;
   readonly #onceOwner: CursorOwner;
-  /** Log position read up to, including entries that are not this view's business. */
-  #position = 0;
-  /** Last sequence the worker was told. */
-  #told = 0;
-  #confirmed = 0;
-  #unconfirmed: number[] = [];
+  readonly #ledger = new DeliveryLedger();
   #definitionsThrough = 0;
   #onceThrough = 0;
+  #cursorMovedTo = 0;
+  /** Advance notices that came before the welcome could be sent. */
+  #beforeWelcome: Buffer[] | undefined = [];
   #levelling = true;
   #linkFull = false;
   #pumping = false;
@@ -72,12 +74,13 @@ export class WorkerSession {
   }
 
   get confirmed(): number {
-    return this.#confirmed;
+    return this.#ledger.confirmed;
   }
 
-  /** True while what the worker has yet to receive stands between it and a new change. */
-  get isBehind(): boolean {
-    return this.#levelling || this.#linkFull || this.#unconfirmed.length > 1;
+  /** True while something stands between this worker and the changes after `newest`. */
+  isBehind(newest: number): boolean {
+    if (this.#levelling || this.#linkFull || this.#pausedUntilRetry !== undefined) return true;
+    return this.#ledger.unconfirmedDeltas > 1 || this.#ledger.position < newest;
   }
 
   get lastNack(): string | undefined {
@@ -87,7 +90,7 @@ export class WorkerSession {
   /** Welcomes the worker, levels it, and follows the log from then on. */
   async start(): Promise<void> {
     try {
-      await this.#level(await this.#startPosition());
+      await this.#level(await this.#startPosition(), this.hello.held);
       this.wake();
     } catch (thrown) {
       this.#fail(thrown);
@@ -123,25 +126,23 @@ export class WorkerSession {
 
   acknowledge(sequence: number): void {
     if (this.#ended) return;
-    if (sequence > Math.max(this.#told, this.#position)) {
+    if (!this.#ledger.acknowledge(sequence)) {
       this.#parts.metrics.add('causeway_acks_total', { result: 'beyond' });
-      this.end({
-        reason: 'protocol-error',
-        message: `ack.sequence: ${sequence} was never sent; the last was ${this.#told}`,
-      });
+      this.end({ reason: 'protocol-error', message: `ack.sequence: ${sequence} was never sent` });
       return;
     }
     this.#parts.metrics.add('causeway_acks_total', { result: 'ok' });
     this.#lastNack = undefined;
-    this.#unconfirmed = this.#unconfirmed.filter((sent) => sent > sequence);
-    // With nothing outstanding the worker is level with what the hub has read past on its behalf.
-    const upTo = this.#unconfirmed.length === 0 ? Math.max(sequence, this.#position) : sequence;
-    this.#confirm(upTo);
+    this.#moveCursor();
     this.wake();
   }
 
   refuse(sequence: number, error: string, retryAfterMs: number): void {
     if (this.#ended) return;
+    if (this.#beforeWelcome !== undefined) {
+      this.end({ reason: 'protocol-error', message: 'nack: nothing was sent yet' });
+      return;
+    }
     this.#parts.metrics.add('causeway_acks_total', { result: 'nack' });
     this.#lastNack = Buffer.from(error).subarray(0, nackErrorBytesMax).toString();
     this.#parts.log.warn('worker could not apply a change', {
@@ -149,30 +150,33 @@ export class WorkerSession {
       sequence,
       error: this.#lastNack,
     });
+    // At once, not when the wait is over: a heartbeat meanwhile must not announce what was refused.
+    this.#ledger.refuse(sequence);
     this.#pausedUntilRetry?.cancel();
-    const delayMs = retryAfterMs > 0 ? retryAfterMs : nackRetryDelayMs;
+    const delayMs = retryAfterMs > 0 ? Math.min(retryAfterMs, nackRetryDelayMsMax) : nackRetryDelayMs;
     this.#pausedUntilRetry = this.#parts.clock.after(delayMs, () => {
       this.#pausedUntilRetry = undefined;
-      this.#position = this.#confirmed;
-      this.#unconfirmed = [];
       this.wake();
     });
   }
 
   heartbeat(atMs: number): void {
-    if (this.#ended || this.#levelling) return;
-    this.#told = Math.max(this.#told, this.#position);
-    this.#parts.link.send(this.#parts.encoder.heartbeat(this.#position, atMs));
+    // A full link has proof of life enough in its buffer, and need not grow by more.
+    if (this.#ended || this.#levelling || this.#linkFull) return;
+    // While a snapshot waits to be sent again nothing is behind the worker.
+    const sequence = this.#ledger.refusedSnapshot === undefined ? this.#ledger.announce() : 0;
+    this.#send(this.#parts.encoder.heartbeat(sequence, atMs));
   }
 
   /** Sends at once what must not wait behind deliveries. The link's buffer is bounded, so this stays small. */
   sendUrgent(frame: Buffer): void {
-    if (!this.#ended) this.#parts.link.send(frame);
+    if (this.#beforeWelcome !== undefined) this.#beforeWelcome.push(frame);
+    else this.#send(frame);
   }
 
   goodbye(reason: string, reconnectAfterMs: number): void {
     if (this.#ended) return;
-    this.#parts.link.send(this.#parts.encoder.goodbye(reason, reconnectAfterMs));
+    this.#send(this.#parts.encoder.goodbye(reason, reconnectAfterMs));
     this.end({ reason: 'goodbye', message: reason });
   }
 
@@ -197,22 +201,26 @@ export class WorkerSession {
       changeLog.readCursor(this.owner),
       changeLog.readCursor(this.#onceOwner),
     ]);
-    this.#onceThrough = once?.sequence ?? 0;
     // Bounds before the view: the view then holds at least what the log has up to there.
     const bounds = await changeLog.bounds(this.owner.organisation);
     tail.noteNewest(bounds.newest);
+    for (const cursor of [confirmed, once]) {
+      // Of a log that is gone. Kept, it would stand in the way of the events of this one.
+      if (cursor !== undefined && cursor.sequence > bounds.newest) await changeLog.removeCursor(cursor);
+      else if (cursor === once) this.#onceThrough = once?.sequence ?? 0;
+    }
     return startPosition(hello, changeLog.epoch, this.#parts.currentView().key, bounds, confirmed);
   }
 
-  async #level(start: StartPosition): Promise<void> {
+  /** `held`: what the worker is known to hold at this moment, so that it need not be sent. */
+  async #level(start: StartPosition, held: ReadonlyMap<DefinitionKey, string>): Promise<void> {
+    if (this.#ended) return;
     const { changeLog, encoder, hello, metrics, snapshots } = this.#parts;
     const view = this.#parts.currentView();
     this.#levelling = true;
-    this.#position = start.sequence;
-    this.#told = start.sequence;
-    this.#confirmed = start.sequence;
-    this.#unconfirmed = [];
+    this.#ledger.startAt(start);
     this.#definitionsThrough = start.definitionsThrough;
+    const { turn } = this.#ledger;
     const welcome = encoder.welcome({
       codec: hello.codec,
       epoch: epochOf(changeLog.epoch, view.key),
@@ -222,61 +230,82 @@ export class WorkerSession {
       viewDefinitions: view.definitions.length,
     });
     this.#send(welcome);
+    for (const frame of this.#beforeWelcome ?? []) this.#send(frame);
+    this.#beforeWelcome = undefined;
     if (start.mode === 'snapshot') {
       metrics.add('causeway_snapshots_total', { reason: start.reason ?? 'first-sync' });
-      const { chunks } = await snapshots.encode(view, hello.held, hello.codec);
+      const { chunks } = await snapshots.encode(view, held, hello.codec);
       for (const chunk of chunks) {
         await this.#untilDrained();
-        if (this.#ended) return;
+        // Refused meanwhile: the rest of it would only be thrown away.
+        if (this.#ended || this.#ledger.turn !== turn) break;
         this.#send(chunk);
       }
-    }
+      if (this.#ledger.turn === turn) this.#ledger.snapshotSent();
+    } else this.#moveCursor();
     this.#levelling = false;
   }
 
   async #pump(): Promise<void> {
     while (!this.#ended && !this.#linkFull && this.#pausedUntilRetry === undefined) {
-      if (this.#unconfirmed.length >= limits.unconfirmedDeliveriesMax) {
+      const refused = this.#ledger.refusedSnapshot;
+      if (refused !== undefined) {
+        await this.#levelAgain(refused.reason ?? 'first-sync', refused.sequence);
+        continue;
+      }
+      if (this.#ledger.unconfirmedDeltas >= limits.unconfirmedDeliveriesMax) {
         this.#parts.metrics.add('causeway_limit_hits_total', { limit: 'unconfirmedDeliveriesMax' });
         return;
       }
-      const from = this.#position;
-      const delta = await this.#nextDelta(from);
-      if (delta === undefined || this.#ended || this.#position !== from) return;
-      const bytes = await delta.bytes(this.hello.codec);
-      if (this.#ended || this.#position !== from) return;
-      this.#position = delta.to;
-      if (bytes === undefined) {
-        if (this.#unconfirmed.length === 0) this.#confirm(delta.to);
+      const { turn } = this.#ledger;
+      const isVoid = () => this.#ended || this.#ledger.turn !== turn;
+      const delta = await this.#nextDelta();
+      if (delta === 'fell-behind') {
+        if (isVoid()) continue;
+        this.#parts.log.warn('worker fell behind the retained change log; it gets a snapshot', {
+          ...this.owner,
+        });
+        await this.#levelAgain('fell-behind', undefined);
         continue;
       }
-      if (delta.holdsOnce) await this.#rememberOnce(delta.to);
-      this.#told = delta.to;
-      this.#unconfirmed.push(delta.to);
+      if (isVoid()) continue;
+      if (delta === undefined) return;
+      const bytes = await delta.bytes(this.hello.codec);
+      if (isVoid() || this.#linkFull) continue;
+      if (bytes === undefined) {
+        this.#ledger.passOver(delta.to);
+        this.#moveCursor();
+        continue;
+      }
+      if (delta.holdsOnce) {
+        await this.#rememberOnce(delta.to);
+        if (isVoid()) continue;
+      }
+      // Only now: whatever asks for the position meanwhile must not find it ahead of what was sent.
+      this.#ledger.sent(delta.to);
       this.#parts.metrics.add('causeway_deliveries_total', { protocol: 'grpc' }, delta.changes);
       this.#send(bytes);
     }
   }
 
-  async #nextDelta(from: number): Promise<Awaited<ReturnType<ViewStream['next']>>> {
+  async #nextDelta(): Promise<Delta | 'fell-behind' | undefined> {
+    const { position, standsAt } = this.#ledger;
     const known = { definitionsThrough: this.#definitionsThrough, onceThrough: this.#onceThrough };
     try {
-      return await this.#parts.stream.next(from, known);
+      return await this.#parts.stream.next(position, known, standsAt);
     } catch (thrown) {
-      if (!(thrown instanceof CausewayError) || thrown.code !== 'CHANGE_LOG_TRIMMED') throw thrown;
-      this.#parts.log.warn('worker fell behind the retained change log; it gets a snapshot', {
-        ...this.owner,
-      });
-      const bounds = await this.#parts.changeLog.bounds(this.owner.organisation);
-      await this.#level({
-        mode: 'snapshot',
-        reason: 'fell-behind',
-        sequence: bounds.newest,
-        definitionsThrough: bounds.newest,
-      });
-      this.#pumpAgain = true;
-      return undefined;
+      if (thrown instanceof CausewayError && thrown.code === 'CHANGE_LOG_TRIMMED') return 'fell-behind';
+      throw thrown;
     }
+  }
+
+  /** A snapshot in the middle of a stream. What the worker said it held is no longer what it holds. */
+  async #levelAgain(reason: SnapshotReason, sequence: number | undefined): Promise<void> {
+    const { newest } = await this.#parts.changeLog.bounds(this.owner.organisation);
+    await this.#level(
+      { mode: 'snapshot', reason, sequence: sequence ?? newest, definitionsThrough: newest },
+      new Map(),
+    );
   }
 
   /** At most once means: note it before it is handed out. */
@@ -286,9 +315,10 @@ export class WorkerSession {
     await this.#parts.changeLog.moveCursor({ ...this.#onceOwner, sequence, atMs });
   }
 
-  #confirm(sequence: number): void {
-    if (sequence <= this.#confirmed) return;
-    this.#confirmed = sequence;
+  #moveCursor(): void {
+    const sequence = this.#ledger.confirmed;
+    if (sequence <= this.#cursorMovedTo) return;
+    this.#cursorMovedTo = sequence;
     const atMs = this.#parts.clock.nowMs();
     this.#parts.changeLog.moveCursor({ ...this.owner, sequence, atMs }).catch((thrown: unknown) => {
       // The worker has its own record; the hub's is only a hint and moves again with the next ack.
@@ -297,7 +327,7 @@ export class WorkerSession {
   }
 
   #send(frame: Buffer): void {
-    if (!this.#parts.link.send(frame)) this.#linkFull = true;
+    if (!this.#ended && !this.#parts.link.send(frame)) this.#linkFull = true;
   }
 
   #untilDrained(): Promise<void> {
