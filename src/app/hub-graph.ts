@@ -70,7 +70,13 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
   const { configuration, clock, log, metrics, obfuscate, hub } = environment;
   const ports = { clock, log, metrics };
   const heartbeatIntervalMs = configuration.causeway.heartbeatIntervalSeconds * 1_000;
-  const authenticator = new Authenticator({ clock, metrics }, { hmacKey: randomBytes(32) });
+  const authenticator = new Authenticator(
+    { clock, metrics },
+    {
+      hmacKey: randomBytes(32),
+      failedLoginsPerMinuteMax: configuration.causeway.failedLoginsPerMinute,
+    },
+  );
   const fleet = new Fleet(ports);
   const distributor: Distributor = new Distributor({
     ...ports,

@@ -69,7 +69,12 @@ export async function runHub({ parsed, embedded: standalone }: RunHubOptions): P
   };
   const startedAtMs = clock.nowMs();
   const { dataPath, catalogPath } = configuration.causeway;
-  const embedded = await openEmbeddedStores({ folder: dataPath, clock, log });
+  const embedded = await openEmbeddedStores({
+    folder: dataPath,
+    clock,
+    log,
+    changeLogEntriesMax: configuration.causeway.changeLogEntriesMax,
+  });
   const drainTimeoutMs = configuration.causeway.drainTimeoutSeconds * 1_000;
   const stack = new ComponentStack(clock, log);
   try {

@@ -1,5 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { OrganisationId } from '../../domain/identifiers.js';
+import { limits } from '../../domain/limits.js';
 import type { Organisation, User } from '../../domain/organisation.js';
 import type { WorkerIdentity, WorkerProtocol } from '../../domain/worker.js';
 import { CausewayError } from '../../errors/causeway-error.js';
@@ -63,12 +64,15 @@ export class Authenticator {
   /** `hmacKey`: at least 32 random bytes, made anew for each process. */
   constructor(
     ports: { readonly clock: Clock; readonly metrics: Metrics },
-    options: { readonly hmacKey: Uint8Array },
+    options: { readonly hmacKey: Uint8Array; readonly failedLoginsPerMinuteMax?: number },
   ) {
     if (options.hmacKey.length < 32) throw new Error('hmacKey must have at least 32 bytes');
     this.#metrics = ports.metrics;
     this.#hmacKey = options.hmacKey;
-    this.#failedLogins = new FailedLogins(ports.clock);
+    this.#failedLogins = new FailedLogins(
+      ports.clock,
+      options.failedLoginsPerMinuteMax ?? limits.failedLoginsPerMinuteMax,
+    );
   }
 
   /**

@@ -6,10 +6,12 @@ import { TokenBucket } from '../../std/token-bucket.js';
 /** Counts failures per address. Bounded: the address whose last failure is longest ago is forgotten. */
 export class FailedLogins {
   readonly #clock: Clock;
+  readonly #perMinute: number;
   readonly #buckets = new Lru<string, TokenBucket>(limits.failedLoginAddressesMax);
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, perMinute: number) {
     this.#clock = clock;
+    this.#perMinute = perMinute;
   }
 
   /** Notes one more failure; false: there were too many in the last minute. */
@@ -17,8 +19,7 @@ export class FailedLogins {
     const nowMs = this.#clock.monotonicMs();
     let bucket = this.#buckets.get(address);
     if (bucket === undefined) {
-      const perMinute = limits.failedLoginsPerMinuteMax;
-      bucket = new TokenBucket({ capacity: perMinute, tokensPerMinute: perMinute }, nowMs);
+      bucket = new TokenBucket({ capacity: this.#perMinute, tokensPerMinute: this.#perMinute }, nowMs);
       this.#buckets.set(address, bucket);
     }
     return bucket.take(nowMs);

@@ -14,6 +14,8 @@ export interface EmbeddedStoresOptions {
   readonly folder: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** Change log entries kept per organisation. Default `limits.changeLogEntriesMax`. */
+  readonly changeLogEntriesMax?: number;
 }
 
 /** Every store of a hub that stands alone, in one folder. */
@@ -46,7 +48,11 @@ export async function openEmbeddedStores(options: EmbeddedStoresOptions): Promis
     opened.push(() => environment.close());
     const keyStore = new LmdbKeyStore(environment, { clock, log });
     opened.push(() => keyStore.close());
-    const changeLog = await LmdbChangeLog.open(environment, { clock, log });
+    const changeLog = await LmdbChangeLog.open(environment, {
+      clock,
+      log,
+      ...(options.changeLogEntriesMax === undefined ? {} : { entriesMax: options.changeLogEntriesMax }),
+    });
     opened.push(() => changeLog.close());
     const spool = new LmdbAnalyticsSpool(environment, { clock, log });
     const catalogCopy = new LmdbCatalogCopy(environment, { log });
