@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"compress/flate"
 	"encoding/gob"
 	"encoding/hex"
 	"encoding/json"
@@ -35,6 +36,8 @@ type member struct {
 type toCheck struct {
 	Name string `json:"name"`
 	Hex  string `json:"hex"`
+	// The hex is one deflate stream without an end, as on a worker's connection.
+	Deflated bool `json:"deflated"`
 	// The values in the stream, all of this type.
 	Type  schema `json:"type"`
 	Count int    `json:"count"`
@@ -80,7 +83,11 @@ func decode(item toCheck, line *checked) (err error) {
 	if err != nil {
 		return err
 	}
-	decoder := gob.NewDecoder(bytes.NewReader(stream))
+	var source io.Reader = bytes.NewReader(stream)
+	if item.Deflated {
+		source = flate.NewReader(source)
+	}
+	decoder := gob.NewDecoder(source)
 	for index := 0; index < item.Count; index++ {
 		value := reflect.New(typeOf(item.Type))
 		if err := decoder.DecodeValue(value); err != nil {
@@ -88,7 +95,11 @@ func decode(item toCheck, line *checked) (err error) {
 		}
 		line.Values = append(line.Values, plain(value.Elem()))
 	}
-	if err := decoder.DecodeValue(reflect.Value{}); err != io.EOF {
+	end := io.EOF
+	if item.Deflated {
+		end = io.ErrUnexpectedEOF
+	}
+	if err := decoder.DecodeValue(reflect.Value{}); err != end {
 		return fmt.Errorf("after the last value: %v", err)
 	}
 	return nil

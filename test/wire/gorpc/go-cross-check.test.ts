@@ -4,9 +4,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Inflater } from '../../../src/transport/gorpc/deflate/inflater.js';
+import { OutboundStream } from '../../../src/transport/gorpc/deflate/outbound-stream.js';
+import { deflateShared } from '../../../src/transport/gorpc/deflate/shared-bytes.js';
 import { GobDecoder } from '../../../src/transport/gorpc/gob/decoder.js';
 import { GobEncoder } from '../../../src/transport/gorpc/gob/encoder.js';
-import type { GobType } from '../../../src/transport/gorpc/gob/types.js';
+import {
+  type GobType,
+  gobInterface,
+  gobSlice,
+  gobString,
+  gobStruct,
+  gobUint,
+} from '../../../src/transport/gorpc/gob/types.js';
+import { type GorpcAnswer, ResponseEncoder } from '../../../src/transport/gorpc/response-encoder.js';
 import { asReceived } from './as-received.js';
 import { concreteTypes, typedValues } from './gob-arbitraries.js';
 import { toPlain } from './plain-values.js';
@@ -41,6 +52,7 @@ function sortMaps(value: unknown): unknown {
 interface Emitted {
   readonly name: string;
   readonly hex: readonly string[];
+  readonly deflated: readonly string[];
   readonly expected: readonly unknown[];
 }
 
@@ -101,6 +113,19 @@ describe.skipIf(!hasGo)('against Go itself', () => {
     }
   });
 
+  test('what Go deflates is inflated', () => {
+    for (const { name, hex, deflated } of gobgen(['emit', '3', '200']) as Emitted[]) {
+      const inflater = new Inflater();
+      for (const [index, piece] of deflated.entries()) {
+        let inflated = '';
+        inflater.push(Buffer.from(piece, 'hex'), (part) => {
+          inflated += part.toString('hex');
+        });
+        expect(inflated === hex[index], `${name}, value ${index}`).toBe(true);
+      }
+    }
+  });
+
   test('what Go encodes is written again byte for byte', () => {
     // Of a type that marshals itself Go also defines the fields, which it then never sends.
     const cases = (gobgen(['emit', '2', '400']) as Emitted[]).filter(({ name }) => !name.includes('marshal'));
@@ -138,6 +163,78 @@ describe.skipIf(!hasGo)('against Go itself', () => {
       expect(error, name).toBeUndefined();
       const expected = samples[index]?.values.map((value) => sortMaps(toPlain(asReceived(value))));
       expect(values.map(sortMaps), name).toEqual(expected);
+    }
+  });
+
+  test('Go inflates and decodes the answers', async () => {
+    const large = '{"api_id":"1"}'.repeat(20_000);
+    const answers: [GorpcAnswer, unknown][] = [
+      [
+        { kind: 'bool', value: false },
+        { typeName: 'bool', value: false },
+      ],
+      [
+        { kind: 'string', value: 'VAL' },
+        { typeName: 'string', value: 'VAL' },
+      ],
+      [
+        { kind: 'string', value: large },
+        { typeName: 'string', value: large },
+      ],
+      [
+        { kind: 'string', value: await deflateShared(Buffer.from(large)) },
+        { typeName: 'string', value: large },
+      ],
+      [
+        { kind: 'int', value: -3 },
+        { typeName: 'int', value: -3 },
+      ],
+      [
+        { kind: 'int64', value: 2n ** 60n },
+        { typeName: 'int64', value: { integer: `${2n ** 60n}` } },
+      ],
+      [
+        { kind: 'strings', value: [] },
+        { typeName: '[]string', value: [] },
+      ],
+      [
+        { kind: 'strings', value: ['a', ''] },
+        { typeName: '[]string', value: ['a', ''] },
+      ],
+      [
+        { kind: 'keys-values', keys: ['k'], values: ['v'] },
+        { typeName: '*apidef.KeysValuesPair', value: { Keys: ['k'], Values: ['v'] } },
+      ],
+      [{ kind: 'empty' }, undefined],
+    ];
+    const strings = gobSlice(gobString);
+    const response = gobStruct('', { ID: gobUint, Response: gobInterface, Error: gobString });
+    const register = [
+      {
+        name: '*gorpc.dispatcherResponse',
+        type: schemaOf(gobStruct('', { Response: gobInterface, Error: gobString })),
+      },
+      { name: '*apidef.KeysValuesPair', type: schemaOf(gobStruct('', { Keys: strings, Values: strings })) },
+    ];
+    const lines = [true, false].map((deflated) => {
+      const stream = new OutboundStream(deflated);
+      const encoder = new ResponseEncoder(stream);
+      for (const [index, [answer]] of answers.entries()) encoder.write(index + 1, answer);
+      encoder.write(99, { kind: 'error', text: 'Access Denied' });
+      const hex = Buffer.concat(stream.take()).toString('hex');
+      const count = answers.length + 1;
+      return JSON.stringify({ name: 'answers', hex, deflated, type: schemaOf(response), count, register });
+    });
+    const wrap = (id: number, value: object) => ({
+      ID: id,
+      Response: { typeName: '*gorpc.dispatcherResponse', value },
+    });
+    const expected = answers.map(([, result], index) =>
+      wrap(index + 1, result === undefined ? {} : { Response: result }),
+    );
+    for (const { values, error } of gobgen(['check'], lines.join('\n')) as Checked[]) {
+      expect(error).toBeUndefined();
+      expect(values).toEqual([...expected, wrap(99, { Error: 'Access Denied' })]);
     }
   });
 });
