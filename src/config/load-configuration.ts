@@ -31,7 +31,8 @@ export async function loadConfiguration(
   return parsed;
 }
 
-async function readConfigurationFile(path: string): Promise<ConfigurationFile> {
+/** Rejects with CONFIG_UNREADABLE. */
+export async function readConfigurationFile(path: string): Promise<ConfigurationFile> {
   try {
     const handle = await open(path, 'r');
     try {

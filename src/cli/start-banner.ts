@@ -1,0 +1,62 @@
+import type { RunningHub } from '../app/run-hub.js';
+import type { TextOutput } from './cli-context.js';
+import type { Paint } from './paint.js';
+
+export type BannerFacts = Pick<
+  RunningHub,
+  'listen' | 'http' | 'organisation' | 'apiKey' | 'credentialsPath' | 'catalogPath' | 'firstStart'
+> & {
+  readonly version: string;
+  /** Undefined: the default folder, so that the commands need no `--data`. */
+  readonly dataOption: string | undefined;
+};
+
+/**
+ * What a newcomer needs next. Secrets are shown at the first start only, and only on a terminal: what goes
+ * into a pipe becomes a log.
+ */
+export async function printStartBanner(output: TextOutput, paint: Paint, facts: BannerFacts): Promise<void> {
+  const { listen, http, credentialsPath, catalogPath, firstStart, organisation } = facts;
+  const lines: (readonly [string, string])[] = [
+    ['workers', `${address(listen)}   gRPC and gorpc on one port`],
+    ['HTTP', `http://${address(http)}   /health  /readiness  /metrics`],
+    ['catalog', `${catalogPath}   edit, add or remove files: workers follow`],
+    ['organisation', organisation],
+    firstStart
+      ? ['API key', `${paint.bold(facts.apiKey)}   shown this once`]
+      : ['API key', `in ${credentialsPath}`],
+    ['kept in', `${credentialsPath}   also the secret of the HTTP port; only you can read it`],
+  ];
+  const data = facts.dataOption === undefined ? '' : ` --data ${quoted(facts.dataOption)}`;
+  const commands: (readonly [string, string])[] = [
+    [`npx causeway worker${data}`, 'a worker: prints what arrives'],
+    [`npx causeway keys put newcomer '{"rate":10,"per":1}'${data}`, 'a key: the worker hears of it'],
+    [`npx causeway status${data}`, 'who is connected, and how far'],
+  ];
+  const widest = Math.max(...commands.map(([command]) => command.length));
+  await output.write(
+    [
+      '',
+      `  ${paint.bold(`Causeway ${facts.version} is up`)}`,
+      '',
+      ...lines.map(([name, value]) => `  ${paint.dim(name.padEnd(13))} ${value}`),
+      '',
+      '  Try, in another terminal:',
+      '',
+      ...commands.map(
+        ([command, what]) => `    ${paint.cyan(command)}${' '.repeat(widest - command.length)}   ${what}`,
+      ),
+      '',
+      '',
+    ].join('\n'),
+  );
+}
+
+function address({ host, port }: { readonly host: string; readonly port: number }): string {
+  const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+  return name.includes(':') ? `[${name}]:${port}` : `${name}:${port}`;
+}
+
+function quoted(text: string): string {
+  return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}

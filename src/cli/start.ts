@@ -1,0 +1,58 @@
+import type { Command } from 'commander';
+import { CausewayError } from '../errors/causeway-error.js';
+import { type CliContext, commandEnvironmentNames } from './cli-context.js';
+import {
+  addConfigurationOptions,
+  type ConfigurationOptions,
+  configurationOverrides,
+  configurationPath,
+} from './configuration-options.js';
+import { paintFor } from './paint.js';
+import { printStartBanner } from './start-banner.js';
+
+export function describeStart(command: Command): Command {
+  return addConfigurationOptions(command)
+    .description('run a hub until SIGTERM or SIGINT')
+    .addHelpText(
+      'after',
+      `
+Needs a configuration file or --embedded. Strongest first: flags, environment (TYK_MDCB_..., CAUSEWAY_...), file.
+The log goes to standard output: lines for people on a terminal, JSON elsewhere.
+
+  causeway start --embedded                 everything under ./var
+  causeway start -c /etc/causeway.conf`,
+    );
+}
+
+export async function start(context: CliContext, options: ConfigurationOptions): Promise<number> {
+  const path = configurationPath(options);
+  if (path === undefined && options.embedded !== true) {
+    throw new CausewayError('CONFIG_MISSING', 'nothing says how this hub is to be configured');
+  }
+  // Loaded late: the stores cost every other command half a second.
+  const [{ loadConfiguration }, { runHub }, { version }] = await Promise.all([
+    import('../config/load-configuration.js'),
+    import('../app/run-hub.js'),
+    import('../app/version.js'),
+  ]);
+  const parsed = await loadConfiguration({
+    path,
+    env: context.env,
+    overrides: configurationOverrides(options),
+    knownEnvironmentNames: commandEnvironmentNames,
+  });
+  const hub = await runHub({ parsed, embedded: options.embedded === true });
+  const ignoreSignals = context.onStopSignal((signal) => void hub.stop(signal));
+  if (context.stdout.isTerminal) {
+    await printStartBanner(context.stdout, paintFor(context.stdout, context.env), {
+      ...hub,
+      version,
+      dataOption: options.data,
+    });
+  } else {
+    await context.stderr.write(`causeway: the credentials are in ${hub.credentialsPath}\n`);
+  }
+  const exitCode = await hub.finished;
+  ignoreSignals();
+  return exitCode;
+}
