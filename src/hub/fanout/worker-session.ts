@@ -56,6 +56,7 @@ export class WorkerSession {
   /** Advance notices that came before the welcome could be sent. */
   #beforeWelcome: Buffer[] | undefined = [];
   #levelling = true;
+  #toldLevel = false;
   #linkFull = false;
   #pumping = false;
   #pumpAgain = false;
@@ -218,6 +219,7 @@ export class WorkerSession {
     const { changeLog, encoder, hello, metrics, snapshots } = this.#parts;
     const view = this.#parts.currentView();
     this.#levelling = true;
+    this.#toldLevel = false;
     this.#ledger.startAt(start);
     this.#definitionsThrough = start.definitionsThrough;
     const { turn } = this.#ledger;
@@ -269,7 +271,10 @@ export class WorkerSession {
         continue;
       }
       if (isVoid()) continue;
-      if (delta === undefined) return;
+      if (delta === undefined) {
+        this.#tellLevel();
+        return;
+      }
       const bytes = await delta.bytes(this.hello.codec);
       if (isVoid() || this.#linkFull) continue;
       if (bytes === undefined) {
@@ -286,6 +291,13 @@ export class WorkerSession {
       this.#parts.metrics.add('causeway_deliveries_total', { protocol: 'grpc' }, delta.changes);
       this.#send(bytes);
     }
+  }
+
+  /** Once per welcome: the worker need not wait for the next beat to learn that it has everything. */
+  #tellLevel(): void {
+    if (this.#toldLevel) return;
+    this.#toldLevel = true;
+    this.heartbeat(this.#parts.clock.nowMs());
   }
 
   async #nextDelta(): Promise<Delta | 'fell-behind' | undefined> {

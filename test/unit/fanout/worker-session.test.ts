@@ -56,9 +56,10 @@ describe('WorkerSession', () => {
 
     it('is filled by no heartbeat', async () => {
       const link = await hub.open(hub.hello());
+      const onceLevel = link.of('heartbeat').length;
       link.accepts = false;
       await hub.clock.advanceAsync(5 * heartbeatIntervalMs);
-      expect(link.of('heartbeat')).toHaveLength(1);
+      expect(link.of('heartbeat')).toHaveLength(onceLevel + 1);
     });
 
     it('holds nobody else up', async () => {
