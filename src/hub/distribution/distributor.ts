@@ -1,4 +1,4 @@
-import type { NewChange } from '../../domain/change.js';
+import type { DefinitionChange } from '../../domain/change.js';
 import { type Definition, type DefinitionKey, definitionKey } from '../../domain/definition.js';
 import type { OrganisationId } from '../../domain/identifiers.js';
 import type { Organisation, User } from '../../domain/organisation.js';
@@ -16,8 +16,10 @@ import {
   differenceOf,
   emptySnapshot,
   type OrganisationSnapshot,
+  type SnapshotDifference,
 } from './organisation-snapshot.js';
 import { RemovalHold } from './removal-hold.js';
+import { readUnsettledNote, settlingChanges, unsettledNote, unsettledNoteKey } from './unsettled-changes.js';
 
 const retryDelayMinMs = 500;
 const retryDelayMaxMs = 30_000;
@@ -42,12 +44,19 @@ export interface HeldRemoval {
   readonly sinceMs: number;
 }
 
+/** What one load changes for one organisation. */
+interface PlannedChange {
+  readonly organisation: OrganisationId;
+  readonly shipped: SnapshotDifference;
+  readonly changes: readonly DefinitionChange[];
+}
+
 /**
  * Turns what the catalog says into snapshots in force and entries of the change log.
  *
- * Order of an accepted change: memory, log, copy on disk. Memory first, because the fan-out reads the bytes
- * of a log entry from the snapshot; log before copy, because a crash between them repeats a change while
- * the other order would lose it.
+ * Order of an accepted change: a note in the copy on disk, memory, log, copy. Memory before log, because the
+ * fan-out reads the bytes of a log entry from the snapshot; log before copy, because a crash between them
+ * repeats a change while the other order would lose it; the note before all, see unsettled-changes.ts.
  */
 export class Distributor implements Component {
   readonly name = 'catalog';
@@ -56,6 +65,8 @@ export class Distributor implements Component {
   readonly #holds = new Map<OrganisationId, RemovalHold>();
   readonly #held = new Map<OrganisationId, Map<DefinitionKey, HeldRemoval>>();
   readonly #accepted = new Map<OrganisationId, Set<DefinitionKey>>();
+  /** Noted in the copy: seen by workers perhaps, and not known to be in the log and the copy. */
+  readonly #unsettled = new Map<OrganisationId, readonly DefinitionChange[]>();
   #organisations: readonly Organisation[] = [];
   #users: readonly User[] = [];
   #quarantined: readonly QuarantinedItem[] = [];
@@ -67,6 +78,7 @@ export class Distributor implements Component {
   #retryDelayMs = retryDelayMinMs;
   #retry: Timer | undefined;
   #unsubscribe: (() => void) | undefined;
+  #endWait: (() => void) | undefined;
   #stopped = false;
 
   constructor(parts: DistributorParts) {
@@ -77,7 +89,8 @@ export class Distributor implements Component {
     const saved = await this.#parts.catalogCopy.read();
     if (saved !== undefined) {
       this.#restore(saved.definitions);
-      this.#setPeople(saved.organisations, saved.users);
+      // A hub that died in its first load has definitions and nobody yet: that is not "nobody may log in".
+      if (saved.organisations.length > 0) this.#setPeople(saved.organisations, saved.users);
     }
     this.#unsubscribe = this.#parts.catalog.subscribe(() => void this.reload());
     await this.reload();
@@ -87,6 +100,7 @@ export class Distributor implements Component {
     this.#stopped = true;
     this.#unsubscribe?.();
     this.#retry?.cancel();
+    this.#endWait?.();
     await this.#loading;
   }
 
@@ -151,15 +165,14 @@ export class Distributor implements Component {
   /** Loads the catalog now. Calls that come meanwhile are answered by one more load after this one. */
   reload(): Promise<void> {
     this.#loadAgain = true;
-    this.#loading ??= this.#loadUntilQuiet().finally(() => {
-      this.#loading = undefined;
-    });
+    this.#loading ??= Promise.resolve().then(() => this.#loadUntilQuiet());
     return this.#loading;
   }
 
   async #loadUntilQuiet(): Promise<void> {
     while (this.#loadAgain && !this.#stopped) {
       this.#loadAgain = false;
+      this.#retry?.cancel();
       try {
         await this.#apply(await this.#parts.catalog.load((source) => this.#inForceFrom(source)));
         this.#parts.metrics.add('causeway_catalog_loads_total', { result: 'ok' });
@@ -173,9 +186,11 @@ export class Distributor implements Component {
           reason: this.#failure,
           retryInMs: this.#retryDelayMs,
         });
-        this.#retryLater();
+        if (!this.#stopped) this.#retryLater();
       }
     }
+    // Here and not after the promise: a call that came between the two would wait for a load that never is.
+    this.#loading = undefined;
   }
 
   #retryLater(): void {
@@ -187,7 +202,9 @@ export class Distributor implements Component {
   async #apply(state: CatalogState): Promise<void> {
     this.#reportQuarantine(state.quarantined);
     const next = new Map<OrganisationId, Map<DefinitionKey, Definition>>();
-    for (const organisation of this.#snapshots.keys()) next.set(organisation, new Map());
+    for (const organisation of [...this.#snapshots.keys(), ...this.#unsettled.keys()]) {
+      next.set(organisation, new Map());
+    }
     for (const definition of state.definitions) {
       let own = next.get(definition.organisation);
       if (own === undefined) {
@@ -196,39 +213,47 @@ export class Distributor implements Component {
       }
       own.set(definitionKey(definition.kind, definition.id), definition);
     }
-    const changes: NewChange[] = [];
-    const put: Definition[] = [];
-    const removed: Definition[] = [];
+    const planned: PlannedChange[] = [];
     for (const [organisation, definitions] of next) {
-      const applied = this.#applyOrganisation(organisation, definitions, changes);
-      put.push(...applied.put);
-      removed.push(...applied.removed);
+      const plan = this.#plan(organisation, definitions);
+      if (plan.changes.length > 0 || this.#unsettled.has(organisation)) planned.push(plan);
+    }
+    await this.#note(planned);
+    for (const organisation of next.keys()) {
+      if (!this.#snapshots.has(organisation)) this.#snapshots.set(organisation, emptySnapshot(organisation));
+    }
+    for (const { organisation, shipped } of planned) {
+      const current = this.#snapshots.get(organisation) ?? emptySnapshot(organisation);
+      this.#snapshots.set(organisation, applyDifference(current, shipped));
     }
     this.#setPeople(
       withHeld(state.organisations, this.#organisations, (one) => this.#held.has(one.id)),
       withHeld(state.users, this.#users, (one) => this.#held.has(one.organisation)),
     );
-    await this.#record(changes, put, removed);
+    await this.#record(planned);
     this.#measure();
   }
 
-  #applyOrganisation(
-    organisation: OrganisationId,
-    next: ReadonlyMap<DefinitionKey, Definition>,
-    changes: NewChange[],
-  ): { readonly put: readonly Definition[]; readonly removed: readonly Definition[] } {
+  #plan(organisation: OrganisationId, next: ReadonlyMap<DefinitionKey, Definition>): PlannedChange {
     const current = this.#snapshots.get(organisation) ?? emptySnapshot(organisation);
     const difference = differenceOf(current.definitions, next);
     const removed = this.#withoutHeld(organisation, current, difference.removed);
     const shipped = { put: difference.put, removed };
-    if (shipped.put.length === 0 && shipped.removed.length === 0) {
-      if (!this.#snapshots.has(organisation)) this.#snapshots.set(organisation, current);
-      return shipped;
+    const changes = changesOf(current.definitions, shipped);
+    const noted = this.#unsettled.get(organisation);
+    if (noted === undefined) return { organisation, shipped, changes };
+    const { definitions } = applyDifference(current, shipped);
+    return { organisation, shipped, changes: [...changes, ...settlingChanges(noted, definitions, changes)] };
+  }
+
+  /** From here on workers may see what is planned, and a crash may come between any two steps. */
+  async #note(planned: readonly PlannedChange[]): Promise<void> {
+    if (planned.length === 0) return;
+    for (const { organisation, changes } of planned) {
+      this.#unsettled.set(organisation, [...(this.#unsettled.get(organisation) ?? []), ...changes]);
     }
-    const atMs = this.#parts.clock.nowMs();
-    for (const body of changesOf(current.definitions, shipped)) changes.push({ organisation, atMs, body });
-    this.#snapshots.set(organisation, applyDifference(current, shipped));
-    return shipped;
+    const notes = [...this.#unsettled].map(([organisation, changes]) => unsettledNote(organisation, changes));
+    await this.#untilDone('catalog copy', () => this.#parts.catalogCopy.writeDefinitions(notes, []));
   }
 
   /** Splits off what has to be confirmed first, and keeps the books about it. */
@@ -240,17 +265,17 @@ export class Distributor implements Component {
     const hold = this.#holds.get(organisation) ?? new RemovalHold();
     this.#holds.set(organisation, hold);
     const accepted = this.#accepted.get(organisation) ?? new Set<DefinitionKey>();
-    const nowMs = this.#parts.clock.nowMs();
+    const monotonicMs = this.#parts.clock.monotonicMs();
     const held = this.#parts.holdRemovals
-      ? hold.decide(current.definitions, wanted, accepted, nowMs)
+      ? hold.decide(current.definitions, wanted, accepted, monotonicMs)
       : ([] as readonly Definition[]);
     const heldKeys = new Set(held.map((definition) => definitionKey(definition.kind, definition.id)));
     const passed = wanted.filter(
       (definition) => !heldKeys.has(definitionKey(definition.kind, definition.id)),
     );
-    hold.passed(passed, accepted, nowMs);
+    hold.passed(passed, accepted, monotonicMs);
     this.#accepted.delete(organisation);
-    this.#rememberHeld(organisation, held, nowMs);
+    this.#rememberHeld(organisation, held, this.#parts.clock.nowMs());
     return passed;
   }
 
@@ -267,7 +292,7 @@ export class Distributor implements Component {
       now.set(key, before?.get(key) ?? { organisation, kind, id, name, sinceMs: nowMs });
     }
     this.#held.set(organisation, now);
-    if (before?.size !== now.size) {
+    if ([...now.keys()].some((key) => !before?.has(key))) {
       this.#parts.log.error('removals held: run `causeway catalog accept` to ship them', {
         organisation,
         removals: now.size,
@@ -275,21 +300,25 @@ export class Distributor implements Component {
     }
   }
 
-  async #record(
-    changes: readonly NewChange[],
-    put: readonly Definition[],
-    removed: readonly Definition[],
-  ): Promise<void> {
+  async #record(planned: readonly PlannedChange[]): Promise<void> {
+    const atMs = this.#parts.clock.nowMs();
+    const changes = planned.flatMap(({ organisation, changes: own }) =>
+      own.map((body) => ({ organisation, atMs, body })),
+    );
     if (changes.length > 0) {
       await this.#untilDone('change log', () => this.#parts.changeLog.append(changes));
       this.#parts.metrics.add('causeway_changes_total', { type: 'definition' }, changes.length);
     }
     await this.#untilDone('catalog copy', async () => {
-      if (put.length > 0 || removed.length > 0) {
+      if (planned.length > 0) {
         await this.#parts.catalogCopy.writeDefinitions(
-          put,
-          removed.map(({ organisation, kind, id }) => ({ organisation, key: definitionKey(kind, id) })),
+          planned.flatMap(({ shipped }) => shipped.put),
+          planned.flatMap(({ organisation, shipped }) => [
+            ...shipped.removed.map(({ kind, id }) => ({ organisation, key: definitionKey(kind, id) })),
+            { organisation, key: unsettledNoteKey },
+          ]),
         );
+        for (const { organisation } of planned) this.#unsettled.delete(organisation);
       }
       const people = JSON.stringify([this.#organisations, this.#users]);
       if (people === this.#peopleWritten) return;
@@ -311,14 +340,31 @@ export class Distributor implements Component {
           reason: describeError(thrown),
           delayMs,
         });
-        await new Promise<void>((resolve) => void this.#parts.clock.after(delayMs, resolve));
+        await this.#wait(delayMs);
+        if (this.#stopped) throw thrown;
       }
     }
+  }
+
+  /** Ends early when the hub stops. */
+  #wait(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#parts.clock.after(delayMs, resolve);
+      this.#endWait = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
   }
 
   #restore(definitions: readonly Definition[]): void {
     const byOrganisation = new Map<OrganisationId, Map<DefinitionKey, Definition>>();
     for (const definition of definitions) {
+      const noted = readUnsettledNote(definition);
+      if (noted !== undefined) {
+        this.#unsettled.set(definition.organisation, noted);
+        continue;
+      }
       const own = byOrganisation.get(definition.organisation) ?? new Map<DefinitionKey, Definition>();
       own.set(definitionKey(definition.kind, definition.id), definition);
       byOrganisation.set(definition.organisation, own);
@@ -346,13 +392,16 @@ export class Distributor implements Component {
   }
 
   #reportQuarantine(items: readonly QuarantinedItem[]): void {
-    const known = new Set(this.#quarantined.map(({ source, reason }) => `${source}\n${reason}`));
-    for (const { source, reason } of items) {
-      if (known.delete(`${source}\n${reason}`)) continue;
+    const lineOf = ({ source, reason }: QuarantinedItem) => `${source}\n${reason}`;
+    const known = new Set(this.#quarantined.map(lineOf));
+    for (const item of items) {
+      if (known.has(lineOf(item))) continue;
+      known.add(lineOf(item));
+      const { source, reason } = item;
       this.#parts.log.error('quarantined; the last good version stays in force', { source, reason });
     }
     const still = new Set(items.map(({ source }) => source));
-    for (const { source } of this.#quarantined) {
+    for (const source of new Set(this.#quarantined.map((item) => item.source))) {
       if (!still.has(source)) this.#parts.log.info('no longer quarantined', { source });
     }
     this.#quarantined = items;

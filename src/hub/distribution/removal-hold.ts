@@ -9,13 +9,18 @@ const oneActMs = 10_000;
  *
  * An emptied folder or a table that lost its rows looks exactly like an operator who deletes everything;
  * shipped, it unloads every API in every data center. So a removal that empties a kind, or takes more than
- * half of it within {@link oneActMs}, is held for a person to confirm. Identity providers are counted with
- * everything else only: losing the single one of them is ordinary.
+ * half of it within {@link oneActMs}, is held for a person to confirm. What is held stays held until then,
+ * however small its part of the whole has become; only its return ends that. Identity providers are counted
+ * with everything else only: losing the single one of them is ordinary.
  */
 export class RemovalHold {
-  readonly #recent: { readonly atMs: number; readonly kind: DefinitionKind; readonly count: number }[] = [];
+  readonly #recent: { readonly atMs: number; readonly kind: DefinitionKind }[] = [];
+  #held: ReadonlySet<DefinitionKey> = new Set();
 
-  /** The removals to hold, of those wanted against what is in force. */
+  /**
+   * The removals to hold, of those wanted against what is in force. `nowMs`: monotonic, so that a correction
+   * of the wall clock does not tear one act apart.
+   */
   decide(
     inForce: ReadonlyMap<DefinitionKey, Definition>,
     wanted: readonly Definition[],
@@ -23,37 +28,46 @@ export class RemovalHold {
     nowMs: number,
   ): readonly Definition[] {
     this.#forgetOld(nowMs);
-    const open = wanted.filter((definition) => !accepted.has(definitionKey(definition.kind, definition.id)));
-    if (this.#tooMany(inForce, open, undefined)) return open;
-    const kinds = (['api', 'policy'] as const).filter((kind) => this.#tooMany(inForce, open, kind));
-    return open.filter((definition) => kinds.some((kind) => kind === definition.kind));
+    const open = wanted.filter((definition) => !accepted.has(keyOf(definition)));
+    // What a person lets go is gone: the rest has to stand by itself.
+    const gone = new Set(wanted.map(keyOf).filter((key) => accepted.has(key)));
+    const present = [...inForce.values()].filter((definition) => !gone.has(keyOf(definition)));
+    const everything = this.#tooMany(present, open, undefined);
+    const kinds = (['api', 'policy'] as const).filter((kind) => this.#tooMany(present, open, kind));
+    const held = open.filter(
+      (definition) =>
+        everything || kinds.some((kind) => kind === definition.kind) || this.#held.has(keyOf(definition)),
+    );
+    this.#held = new Set(held.map(keyOf));
+    return held;
   }
 
   /** Remembers what was let through without having been accepted by a person. */
   passed(removed: readonly Definition[], accepted: ReadonlySet<DefinitionKey>, nowMs: number): void {
     for (const definition of removed) {
-      if (accepted.has(definitionKey(definition.kind, definition.id))) continue;
-      this.#recent.push({ atMs: nowMs, kind: definition.kind, count: 1 });
+      if (!accepted.has(keyOf(definition))) this.#recent.push({ atMs: nowMs, kind: definition.kind });
     }
   }
 
   #tooMany(
-    inForce: ReadonlyMap<DefinitionKey, Definition>,
+    inForce: readonly Definition[],
     wanted: readonly Definition[],
     kind: DefinitionKind | undefined,
   ): boolean {
     const matches = (item: { readonly kind: DefinitionKind }) => kind === undefined || item.kind === kind;
     const removing = wanted.filter(matches).length;
     if (removing === 0) return false;
-    let present = 0;
-    for (const definition of inForce.values()) if (matches(definition)) present += 1;
-    const before = this.#recent.filter(matches).reduce((sum, entry) => sum + entry.count, 0);
+    const present = inForce.filter(matches).length;
+    const before = this.#recent.filter(matches).length;
     return removing === present || removing + before > (present + before) / 2;
   }
 
   #forgetOld(nowMs: number): void {
-    // A clock that jumped back must not keep old removals for ever: drop what lies in the future, too.
-    const fresh = this.#recent.filter((entry) => Math.abs(nowMs - entry.atMs) < oneActMs);
-    this.#recent.splice(0, this.#recent.length, ...fresh);
+    const firstFresh = this.#recent.findIndex(({ atMs }) => nowMs - atMs < oneActMs);
+    this.#recent.splice(0, firstFresh < 0 ? this.#recent.length : firstFresh);
   }
+}
+
+function keyOf({ kind, id }: Definition): DefinitionKey {
+  return definitionKey(kind, id);
 }
