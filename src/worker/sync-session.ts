@@ -378,7 +378,7 @@ export class SyncSession {
       status: {
         apisCount: kinds.filter((kind) => kind === 'api').length,
         policiesCount: kinds.filter((kind) => kind === 'policy').length,
-        health: { 'local-copy': this.#redelivery === undefined ? 'pass' : 'warn' },
+        health: [{ component: 'local-copy', status: this.#redelivery === undefined ? 'pass' : 'warn' }],
       },
     });
     this.#status = this.#parts.clock.after(statusIntervalMs, () => this.#sendStatus());

@@ -30,6 +30,7 @@ const drivers: Readonly<Record<string, readonly string[]>> = {
   '@grpc/proto-loader': ['transport/grpc'],
   '@grpc/reflection': ['transport/grpc'],
   'grpc-health-check': ['transport/grpc'],
+  protobufjs: ['transport/grpc'],
   lz4: ['transport/grpc'],
   fastify: ['transport/http'],
   pino: ['telemetry'],

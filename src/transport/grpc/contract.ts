@@ -1,6 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import type { ServiceDefinition } from '@grpc/grpc-js';
 import { loadSync, type MessageTypeDefinition, type PackageDefinition } from '@grpc/proto-loader';
+import { protoPath as healthProtoPath } from 'grpc-health-check';
+import { reflectable } from './reflected-definition.js';
 
 /** The contract as written in proto/causeway/v1/bridge.proto. */
 const protoRoot = fileURLToPath(new URL('../../../proto', import.meta.url));
@@ -13,8 +15,13 @@ const loaded: PackageDefinition = loadSync('causeway/v1/bridge.proto', {
   oneofs: true,
 });
 
-/** For server reflection. */
 export const packageDefinition = loaded;
+
+/** For server reflection: the contract and the health service, so that tools work unprepared. */
+export const reflectedDefinition: PackageDefinition = reflectable({
+  ...loaded,
+  ...loadSync(healthProtoPath, { longs: Number, enums: String, defaults: true, oneofs: true }),
+});
 
 export const bridgeService = loaded['causeway.v1.Bridge'] as ServiceDefinition;
 

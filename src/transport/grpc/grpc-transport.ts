@@ -15,7 +15,7 @@ import type { Component } from '../../ports/component.js';
 import type { Log } from '../../ports/log.js';
 import type { Metrics } from '../../ports/metrics.js';
 import type { BridgeHub } from './bridge-hub.js';
-import { hubService, packageDefinition } from './contract.js';
+import { hubService, reflectedDefinition } from './contract.js';
 import { getKeys } from './get-keys-call.js';
 import { toGrpcError } from './grpc-status.js';
 import type {
@@ -60,7 +60,7 @@ export class GrpcTransport implements Component {
     this.#server.addService(hubService(), handlersOf(parts, this.#draining.signal));
     this.#health = new HealthImplementation({ '': 'NOT_SERVING', [serviceName]: 'NOT_SERVING' });
     this.#health.addToServer(this.#server);
-    new ReflectionService(packageDefinition).addToServer(this.#server);
+    new ReflectionService(reflectedDefinition).addToServer(this.#server);
     this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
   }
 

@@ -41,7 +41,7 @@ export interface SyncRequestMessage {
   hello?: HelloMessage;
   ack?: { sequence: number };
   nack?: { sequence: number; error: string; retryAfterMs: number };
-  status?: { apisCount: number; policiesCount: number; health: Record<string, string> };
+  status?: { apisCount: number; policiesCount: number; health: { component: string; status: string }[] };
 }
 
 export interface DefinitionMessage {

@@ -13,6 +13,8 @@ import { nodeOf, readHello } from './read-hello.js';
 
 type SyncStream = ServerDuplexStream<SyncRequestMessage, Buffer>;
 
+const shownComponentsMax = 100;
+
 const errorOfEnd: Record<Exclude<SessionEndReason, 'goodbye'>, (message: string) => CausewayError> = {
   replaced: (message) => new CausewayError('SESSION_REPLACED', message),
   refused: (message) => new CausewayError('API_KEY_REFUSED', message),
@@ -98,7 +100,7 @@ export class SyncCall implements SessionLink {
     if (this.#node === undefined) return;
     const time = new Date(this.#clock.nowMs()).toISOString();
     const health: Record<string, NodeHealth> = {};
-    for (const [component, state] of Object.entries(status.health).slice(0, 100)) {
+    for (const { component, status: state } of status.health.slice(0, shownComponentsMax)) {
       health[component] = { status: state, componentType: '', time };
     }
     const stats = { apisCount: status.apisCount, policiesCount: status.policiesCount };
