@@ -40,7 +40,7 @@ export class RequestStream {
     }
   }
 
-  /** Lets go of the bytes held of an unfinished request. */
+  /** Lets go of the bytes held of an unfinished request; what is pushed from now on is ignored. */
   close(): void {
     this.#decoder.close();
   }

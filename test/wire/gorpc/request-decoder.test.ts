@@ -1,3 +1,4 @@
+import { constants, deflateRawSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { CausewayError } from '../../../src/errors/causeway-error.js';
 import { GobEncoder } from '../../../src/transport/gorpc/gob/encoder.js';
@@ -18,7 +19,9 @@ import {
   GobStruct,
   type GobValue,
 } from '../../../src/transport/gorpc/gob/values.js';
+import { writePreamble } from '../../../src/transport/gorpc/preamble.js';
 import { type GorpcRequest, RequestDecoder } from '../../../src/transport/gorpc/request-decoder.js';
+import { RequestStream } from '../../../src/transport/gorpc/request-stream.js';
 import { hex } from './hex.js';
 import { toPlain } from './plain-values.js';
 
@@ -154,3 +157,22 @@ test.each<[string, GobType, GobValue]>([
     expect(String(thrown)).toContain(`byte ${bytes.length} `);
   }
 });
+
+test.each([true, false])(
+  'closed while a request is handed on, it hands on no more; compressed %s',
+  (compressed) => {
+    const plain = encodeCalls(call(1, '.Ping'), call(2, '.Ping'), call(3, '.Ping'));
+    const bytes = compressed ? deflateRawSync(plain, { finishFlush: constants.Z_SYNC_FLUSH }) : plain;
+    const found: unknown[] = [];
+    const stream = new RequestStream({
+      onPreamble: () => {},
+      onRequest: (request) => {
+        found.push(request.id);
+        if (request.id === 2) stream.close();
+      },
+    });
+    stream.push(Buffer.concat([writePreamble({ connectionId: 'a', compressed }), bytes]));
+    stream.push(bytes);
+    expect(found).toEqual([1, 2]);
+  },
+);

@@ -1,5 +1,4 @@
 import { limits } from '../../../domain/limits.js';
-import { CausewayError } from '../../../errors/causeway-error.js';
 import { ByteReader, failFrame, failLimit } from './bytes.js';
 import {
   readBool,
@@ -112,7 +111,7 @@ export class GobDecoder {
       this.#segments.push(chunk);
     } catch (thrown) {
       this.#failure = thrown;
-      this.#segments.release();
+      this.#segments.close();
       throw thrown;
     }
   }
@@ -125,10 +124,9 @@ export class GobDecoder {
     }
   }
 
-  /** Lets go of the bytes held of an unfinished message. */
+  /** Lets go of the bytes held of an unfinished message; what is pushed from now on is ignored. */
   close(): void {
-    this.#segments.release();
-    this.#failure ??= new CausewayError('FRAME_INVALID', 'the stream is closed');
+    this.#segments.close();
   }
 
   #checkLength(length: number, offset: number): void {

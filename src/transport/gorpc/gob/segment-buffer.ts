@@ -39,6 +39,7 @@ export class SegmentBuffer {
   #heldLength = 0;
   /** Stream offset of the next byte to come. */
   #offset = 0;
+  #closed = false;
 
   constructor(checkLength: LengthCheck, onSegment: SegmentSink, heldBytes: HeldBytes) {
     this.#checkLength = checkLength;
@@ -58,7 +59,7 @@ export class SegmentBuffer {
   push(chunk: Buffer): void {
     const base = this.#offset;
     let position = 0;
-    while (position < chunk.length) {
+    while (position < chunk.length && !this.#closed) {
       if (this.#length === undefined) {
         position = this.#readLength(chunk, position, base);
         this.#offset = base + position;
@@ -80,15 +81,20 @@ export class SegmentBuffer {
         this.#hold(chunk, position, end);
         const held = this.#held as Buffer;
         this.#length = undefined;
-        this.release();
+        this.#release();
         this.#onSegment(held, 0, length, base + end - length);
       }
       position = end;
     }
   }
 
-  /** Gives up what is held; the stream ends here. */
-  release(): void {
+  /** Gives up what is held. Also in the middle of a push, nothing is handed on any more. */
+  close(): void {
+    this.#closed = true;
+    this.#release();
+  }
+
+  #release(): void {
     if (this.#held === undefined) return;
     this.#heldBytes.used -= this.#held.length;
     this.#held = undefined;
