@@ -27,7 +27,7 @@ import { InflateWindow } from './inflate-window.js';
  *
  * Written here because of what zlib's stream costs for requests of a hundred bytes: a window of 32 KiB and a
  * state from the first byte on, a visit to a thread and two ticks for each; and its one synchronous form
- * forgets the window. See docs/adr for the measurements.
+ * forgets the window. docs/adr/0010-inflate-in-process.md has the measurements.
  */
 
 type Stage =
