@@ -52,6 +52,7 @@ export interface WatchedProcess {
   /** What it has printed on both streams, the last 64 KiB. */
   output(): string;
   hasExited(): boolean;
+  send(signal: NodeJS.Signals): void;
   /** Sends the signal and resolves when the process is gone; after three seconds it is killed. */
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
@@ -93,6 +94,9 @@ export function startWatched(
   return {
     output: () => output,
     hasExited: () => exited,
+    send: (asked) => {
+      child.kill(asked);
+    },
     stop: async (asked = signal) => {
       if (exited) return;
       child.kill(asked);
