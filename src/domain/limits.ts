@@ -64,10 +64,12 @@ export const limits = {
   gobMessageBytesMax: 256 * mib,
   /** Values nested in values in one gob message. */
   gobDepthMax: 64,
-  /** Elements, map entries and struct fields in one gob message, counted together. */
+  /** Elements, map entries and struct fields in one gob message, counted together by the room they take. */
   gobElementsMax: 1_000_000,
   /** Type definitions one gorpc connection may send; a real gateway sends about eight. */
   gobTypeDefinitionsMax: 256,
+  /** Fields of one struct type on a gorpc connection. */
+  gobStructFieldsMax: 1_000,
   /** Bytes of all type definitions of one gorpc connection. */
   gobTypeDefinitionBytesMax: 64 * kib,
   /** Name of a concrete type in a gob interface value, as in Go. */

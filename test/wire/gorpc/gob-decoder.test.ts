@@ -235,16 +235,22 @@ describe('what is too much', () => {
     refusal('LIMIT_EXCEEDED', 'gobElementsMax', segment(definition), segment('ff82 00 fc7fffffff 00'));
   });
 
-  test('struct fields, which cost memory though they are not sent', () => {
-    const wide = gobStruct(
-      'wide',
-      Object.fromEntries(Array.from({ length: 1_000 }, (_, i) => [`F${i}`, gobInt])),
-    );
+  test('struct fields, which cost memory up to the last one sent', () => {
+    const names = Array.from({ length: limits.gobStructFieldsMax }, (_, index) => `F${index}`);
+    const wide = gobStruct('wide', Object.fromEntries(names.map((name) => [name, gobInt])));
     const many = gobSlice(wide);
-    const empty = new GobStruct(wide, []);
-    const encode = (count: number) => new GobEncoder().encode(many, Array<GobValue>(count).fill(empty));
-    expect(decode(encode(500))).toHaveLength(1);
-    refusal('LIMIT_EXCEEDED', 'gobElementsMax', encode(1_000));
+    const last = new GobStruct(wide, [...names.slice(1).map(() => undefined), 1]);
+    const encode = (count: number, value: GobValue) =>
+      new GobEncoder().encode(many, Array<GobValue>(count).fill(value));
+    expect(decode(encode(500, last))).toHaveLength(1);
+    refusal('LIMIT_EXCEEDED', 'gobElementsMax', encode(1_000, last));
+    expect(decode(encode(100_000, new GobStruct(wide, [])))).toHaveLength(1);
+    const wider = gobStruct('wider', Object.fromEntries([...names, 'More'].map((name) => [name, gobInt])));
+    refusal(
+      'LIMIT_EXCEEDED',
+      'gobStructFieldsMax',
+      new GobEncoder().encode(wider, new GobStruct(wider, [1])),
+    );
   });
 
   test('endless definitions', () => {

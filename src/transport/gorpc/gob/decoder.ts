@@ -252,6 +252,8 @@ export class GobDecoder {
       const index = frame.count + delta;
       if (index >= fields.length) reader.fail(`field ${index} of a struct that has ${fields.length}`);
       frame.count = index;
+      this.#countElements(delta);
+      while (items.length < index) items.push(undefined);
       const { type } = fields[index] as GobField;
       const leaf = readLeaf(reader, type);
       if (leaf === undefined) {
@@ -306,8 +308,7 @@ export class GobDecoder {
       case 'struct':
         frame.stage = 'struct';
         frame.count = -1;
-        this.#countElements(type.fields.length);
-        frame.items = new Array<GobValue | undefined>(type.fields.length).fill(undefined);
+        frame.items = [];
         break;
       case 'slice':
       case 'array':

@@ -78,6 +78,7 @@ function readCommon(reader: ByteReader): string {
 
 function readStructFields(reader: ByteReader, fields: FieldDefinition[]): void {
   const count = readCount(reader);
+  if (count > limits.gobStructFieldsMax) reader.failLimit('gobStructFieldsMax');
   if (count > reader.remaining) reader.fail(`a struct of ${count} fields`);
   for (let left = count; left > 0; left--) {
     let name = '';

@@ -30,7 +30,7 @@ export class GobComplex {
  */
 export class GobStruct {
   readonly type: GobStructType;
-  /** One for each field of the type, in its order. */
+  /** By the order of the type's fields; what is missing at the end is undefined too. */
   readonly values: readonly (GobValue | undefined)[];
 
   constructor(type: GobStructType, values: readonly (GobValue | undefined)[]) {
