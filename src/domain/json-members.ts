@@ -71,6 +71,12 @@ export function textOf(text: Buffer, value: JsonRange): string {
   return raw.includes('\\') ? String(JSON.parse(raw)) : raw.slice(1, -1);
 }
 
+/** The bytes of one member of the object that is the whole text. Of a repeated name the last counts, as everywhere. */
+export function cutOut(text: Buffer, name: string): Buffer | undefined {
+  const member = membersOf(text, rootOf(text)).findLast((candidate) => candidate.name === name);
+  return member === undefined ? undefined : text.subarray(member.value.start, member.value.end);
+}
+
 export interface JsonEdit extends JsonRange {
   readonly replacement: string | Buffer;
 }

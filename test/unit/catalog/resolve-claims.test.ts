@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Claim, resolveClaims } from '../../../src/stores/folder/resolve-claims.js';
+import { type Claim, resolveClaims } from '../../../src/domain/resolve-claims.js';
 
 const valid = (source: string, item: string): Claim<string> => ({
   source,

@@ -3,15 +3,18 @@ import { type ParseError, parse, printParseErrorCode } from 'jsonc-parser';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** JSON text and what it says. `text` is every byte of the file, less a byte order mark. */
-export type JsonFile =
+/** JSON text and what it says. `text` is every byte given, less a byte order mark. */
+export type ParsedJson =
   | { readonly text: Buffer; readonly value: JsonObject }
   | { readonly text?: undefined; readonly problem: string };
 
 const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf]);
 
-/** One object per file. A problem is one line that names the place and repeats nothing of the content. */
-export function parseJsonFile(bytes: Buffer): JsonFile {
+/**
+ * Text that must hold one object. A problem is one line that names the place and repeats nothing of the content;
+ * `what` is how it calls the text: `the file`.
+ */
+export function parseJsonObject(bytes: Buffer, what: string): ParsedJson {
   const text = bytes.subarray(0, 3).equals(byteOrderMark) ? bytes.subarray(3) : bytes;
   if (!isUtf8(text)) return { problem: 'not UTF-8 text' };
   const source = text.toString('utf8');
@@ -19,10 +22,10 @@ export function parseJsonFile(bytes: Buffer): JsonFile {
   try {
     value = JSON.parse(source);
   } catch {
-    return { problem: source.trim() === '' ? 'the file is empty' : describeJsonError(source) };
+    return { problem: source.trim() === '' ? `${what} is empty` : describeJsonError(source) };
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    return { problem: 'the file must hold one JSON object' };
+    return { problem: `${what} must hold one JSON object` };
   }
   return { text, value: value as JsonObject };
 }

@@ -1,11 +1,15 @@
-import type { QuarantinedItem } from '../../ports/catalog.js';
+/** A source that cannot be used, and why. */
+export interface SourceProblem {
+  readonly source: string;
+  readonly reason: string;
+}
 
 /** What one source says it is, or why it cannot be used. */
 export interface Claim<Item> {
   readonly source: string;
   /** The item; undefined: `problem` says why there is none. Its source may be that of a file beside. */
   readonly item: Item | undefined;
-  readonly problem: QuarantinedItem | undefined;
+  readonly problem: SourceProblem | undefined;
   /** The file is gone and the removal has not settled: whoever else claims the key now, gets it. */
   readonly missing: boolean;
 }
@@ -43,10 +47,10 @@ interface Contender<Item> extends Resolved<Item> {
 export function resolveClaims<Item>(
   claims: readonly Claim<Item>[],
   rules: ClaimRules<Item>,
-): { readonly items: readonly Resolved<Item>[]; readonly quarantined: readonly QuarantinedItem[] } {
+): { readonly items: readonly Resolved<Item>[]; readonly quarantined: readonly SourceProblem[] } {
   const winners = new Map<string, Contender<Item>>();
   const losers: Contender<Item>[] = [];
-  const quarantined: QuarantinedItem[] = [];
+  const quarantined: SourceProblem[] = [];
 
   for (const { source, item, problem, missing } of claims) {
     if (problem !== undefined) quarantined.push(problem);

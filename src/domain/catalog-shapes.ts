@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { JsonObject } from './json-file.js';
+import type { JsonObject } from './json-object.js';
 
 /**
  * What a gateway must be able to decode. It decodes a list of definitions in one go: one field of the wrong type
