@@ -5,6 +5,14 @@ export interface StoredValue {
   readonly remainingTtlMs: number | undefined;
 }
 
+export interface ReadOptions {
+  /**
+   * False: the caller does not look at `remainingTtlMs`, and a store for which that costs extra leaves it
+   * undefined. Default true.
+   */
+  readonly ttl?: boolean;
+}
+
 /**
  * The control plane's key space, by its raw names (`apikey-...`, `oauth-data....`, `cert-raw-...`).
  * Knows nothing of organisations: scope is the caller's duty.
@@ -13,7 +21,7 @@ export interface StoredValue {
  */
 export interface KeyStore {
   /** One entry per name, in order; undefined: no such key. */
-  getMany(names: readonly string[]): Promise<readonly (StoredValue | undefined)[]>;
+  getMany(names: readonly string[], options?: ReadOptions): Promise<readonly (StoredValue | undefined)[]>;
   /** Durable when it resolves. `ttlMs` undefined: never expires. */
   put(name: string, value: Buffer, ttlMs: number | undefined): Promise<void>;
   /** How many of the names existed. Durable when it resolves. */

@@ -20,6 +20,8 @@ export interface RedisService {
   readonly version: string;
   /** Empties it. */
   flush(): Promise<void>;
+  /** Shortens the life of every key by so much, which to its readers is as if the time had passed. */
+  age(ms: number): Promise<void>;
   /** kill -9: of the only server, of the primary of the Sentinels, or of one node of the cluster. */
   readonly crash: (() => Promise<void>) | undefined;
   /** Starts again what `crash` ended, empty. */
@@ -181,6 +183,7 @@ async function sentinel(program: string, folder: WatchedFolder): Promise<RedisSe
     flush: async () => {
       await (await primaryNow()).client.flushall();
     },
+    age: async (ms) => ageKeys((await primaryNow()).client, ms),
     crash: async () => {
       crashed = await primaryNow();
       await crashed.crash();
@@ -208,6 +211,9 @@ async function serviceOf(
     thaw: undefined,
     flush: async () => {
       await Promise.all(servers.map(({ client }) => client.flushall()));
+    },
+    age: async (ms) => {
+      await Promise.all(servers.map(({ client }) => ageKeys(client, ms)));
     },
     stop: async () => {
       await Promise.all(servers.map((server) => server.stop()));
@@ -344,6 +350,7 @@ async function borrowRedis(url: string): Promise<RedisService | undefined> {
       database,
     },
     flush,
+    age: (ms) => ageKeys(client, ms),
     crash: undefined,
     restart: undefined,
     freeze: undefined,
@@ -353,6 +360,13 @@ async function borrowRedis(url: string): Promise<RedisService | undefined> {
       client.disconnect();
     },
   };
+}
+
+async function ageKeys(client: Redis, ms: number): Promise<void> {
+  for (const name of await client.keysBuffer('*')) {
+    const life = await client.pttl(name);
+    if (life >= 0) await client.pexpire(name, life - ms);
+  }
 }
 
 async function versionOf(client: Redis | undefined): Promise<string> {
