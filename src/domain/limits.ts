@@ -24,6 +24,8 @@ export const limits = {
   heldDefinitionsMax: 100_000,
   /** Keys in one GetKeys call. */
   keysPerCallMax: 1_000,
+  /** Names that a search of an old gateway may find; more are an error. */
+  keysFoundMax: 10_000,
   /** Name of a key that a worker asks for; a longer one is answered as not found. */
   keyNameBytesMax: 4 * kib,
   /** Names remembered for a moment as absent; the least recently added go. */
@@ -56,6 +58,12 @@ export const limits = {
   failedLoginsPerMinuteMax: 30,
   /** Addresses whose failed logins are remembered; the oldest are forgotten. */
   failedLoginAddressesMax: 10_000,
+  /** Refused API keys that are remembered; the least recently used are forgotten. */
+  refusedKeysMax: 10_000,
+  /** Sessions of gateways without a connection; the one without for longest has to log in again. */
+  leftSessionsMax: 20_000,
+  /** Zones waiting for a full push; the one that asked first is forgotten, and asks again. */
+  fullPushRequestsMax: 10_000,
   /** Distinct label values of `zone` and `organisation`; further ones are counted as `other`. */
   metricLabelValuesMax: 200,
   /** Encoded views kept in memory per compression; the least recently used go. */
@@ -80,6 +88,16 @@ export const limits = {
   inflateRatioMax: 256,
   /** Inflated bytes a connection may be ahead of `inflateRatioMax`. */
   inflateBurstBytesMax: 16 * mib,
+  /** Calls of one gorpc connection that wait for an answer; beyond it the hub reads on when some are answered. */
+  gorpcCallsInFlightMax: 8_192,
+  /** Answers one gorpc connection has not taken yet; beyond it the hub reads on when they are. */
+  gorpcUnsentBytesMax: 4 * mib,
+  /** Calls on one gorpc connection that can only be a mistake or an attack; then it is closed. */
+  gorpcBadCallsMax: 100,
+  /** Time in which a gorpc connection that never logged in has to make a call; then it is closed. */
+  gorpcSilenceMaxMs: 120_000,
+  /** Bytes of definitions kept encoded for gorpc, with their compressed form; the least recently used go. */
+  gorpcPayloadBytesMax: 256 * mib,
   /** Time from SIGTERM to exit. */
   drainTimeoutMs: 10_000,
 } as const;

@@ -1,13 +1,20 @@
 import type { NodeId, OrganisationId } from '../domain/identifiers.js';
 
+/**
+ * Analytics that a worker has summed up already: a JSON object by organisation, or for the MCP kind by API.
+ */
+export type AggregateKind = 'aggregate' | 'mcp-aggregate';
+
 export interface SpooledBatch {
   /** Counts up without repeats over the life of the spool. */
   readonly position: number;
   readonly organisation: OrganisationId;
   readonly receivedAtMs: number;
-  /** How many records the JSON array holds. */
+  /** Undefined: records. */
+  readonly kind?: AggregateKind | undefined;
+  /** How many records the JSON array holds; 0 for aggregates, which are not counted as records. */
   readonly records: number;
-  /** JSON array of analytics records, UTF-8. */
+  /** JSON, UTF-8: an array of analytics records, or what `kind` says. */
   readonly payload: Buffer;
 }
 

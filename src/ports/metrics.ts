@@ -54,6 +54,11 @@ export const metricTable = {
     help: 'Age of the oldest change that the slowest worker of a zone has not confirmed.',
     labels: ['organisation', 'zone'],
   },
+  causeway_zone_clusters: {
+    type: 'gauge',
+    help: 'Clusters that one zone seems to hold by mistake; 0 when all is well.',
+    labels: ['organisation', 'zone'],
+  },
   causeway_snapshots_total: {
     type: 'counter',
     help: 'Snapshots started for workers, by reason.',
@@ -125,6 +130,11 @@ export const metricTable = {
     type: 'counter',
     help: 'Batches that came again and were acknowledged without being stored twice.',
     labels: [],
+  },
+  causeway_analytics_aggregates_total: {
+    type: 'counter',
+    help: 'Analytics aggregates that pumps had summed up themselves, by kind and result.',
+    labels: ['kind', 'result'],
   },
   causeway_analytics_spool_bytes: {
     type: 'gauge',

@@ -16,6 +16,8 @@ interface DurableState {
 export class MemoryAnalyticsSink extends MemoryStore implements AnalyticsSink {
   readonly #rows: AnalyticsRow[];
   #position: number;
+  /** What workers have summed up themselves, as they sent it. */
+  readonly aggregates: SpooledBatch[] = [];
 
   constructor(state: DurableState = { rows: [], position: 0 }) {
     super();
@@ -35,6 +37,10 @@ export class MemoryAnalyticsSink extends MemoryStore implements AnalyticsSink {
       for (const batch of batches) {
         if (batch.position <= this.#position) continue;
         this.#position = batch.position;
+        if (batch.kind !== undefined) {
+          this.aggregates.push(batch);
+          continue;
+        }
         for (const result of readAnalyticsRecords(batch.payload, batch.records)) {
           if ('row' in result) {
             this.#rows.push(result.row);

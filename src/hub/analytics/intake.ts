@@ -2,11 +2,12 @@ import type { NodeId } from '../../domain/identifiers.js';
 import { limits } from '../../domain/limits.js';
 import type { WorkerIdentity } from '../../domain/worker.js';
 import { CausewayError, describeError } from '../../errors/causeway-error.js';
-import type { AnalyticsSpool } from '../../ports/analytics-spool.js';
+import type { AggregateKind, AnalyticsSpool } from '../../ports/analytics-spool.js';
 import type { Clock } from '../../ports/clock.js';
 import type { Log } from '../../ports/log.js';
 import type { Metrics } from '../../ports/metrics.js';
 import { Lru } from '../../std/lru.js';
+import { type AggregateScreening, screenAggregates } from './aggregate-screening.js';
 import { type DropReason, type Screening, screenRecords } from './record-screening.js';
 
 export interface AnalyticsBatch {
@@ -76,6 +77,41 @@ export class AnalyticsIntake {
     return this.#spool(batch, screening);
   }
 
+  /** Analytics that the worker has summed up: kept as they are, and not counted as records. */
+  async acceptAggregate(
+    batch: Pick<AnalyticsBatch, 'identity' | 'node'>,
+    kind: AggregateKind,
+    payload: Buffer,
+  ): Promise<Pick<IntakeResult, 'status' | 'error'>> {
+    const { organisation } = batch.identity;
+    const count = (result: string, amount: number) =>
+      this.#ports.metrics.add('causeway_analytics_aggregates_total', { kind, result }, amount);
+    let screening: AggregateScreening;
+    try {
+      screening = screenAggregates(payload, kind, organisation);
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+      const refused = this.#reject({ ...batch, records: payload }, 'the aggregates are not a JSON object');
+      return { status: refused.status, error: refused.error };
+    }
+    const { kept, dropped } = screening;
+    if (screening.payload !== undefined) {
+      const taken = await this.#append({ ...batch, records: payload }, 0, screening.payload, kind);
+      if (taken === 'full' || taken === 'away') return { status: 'retry', error: whyNotTaken(taken) };
+      count('accepted', kept);
+      this.#ports.onSpooled();
+    }
+    if (dropped > 0) {
+      count('dropped', dropped);
+      this.#ports.log.warn('analytics aggregates of another organisation were left out', {
+        organisation,
+        node: batch.node,
+        dropped,
+      });
+    }
+    return { status: 'accepted', error: undefined };
+  }
+
   async #spool(batch: AnalyticsBatch, screening: Screening): Promise<IntakeResult> {
     const { metrics } = this.#ports;
     const { organisation } = batch.identity;
@@ -83,8 +119,7 @@ export class AnalyticsIntake {
     // Nothing to keep: its id is not remembered either, a repeat is dropped once more.
     const taken = kept === 0 ? 'taken' : await this.#append(batch, kept, payload);
     if (taken === 'full' || taken === 'away') {
-      const error = taken === 'full' ? 'analyticsSpoolBytesMax is reached' : 'the spool does not answer';
-      return { status: 'retry', accepted: 0, dropped: {}, duplicate: false, error };
+      return { status: 'retry', accepted: 0, dropped: {}, duplicate: false, error: whyNotTaken(taken) };
     }
     const accepted = { status: 'accepted', accepted: kept, dropped, error: undefined } as const;
     // A repeat of a batch whose append seemed to fail is the first that counts.
@@ -108,12 +143,13 @@ export class AnalyticsIntake {
     batch: AnalyticsBatch,
     records: number,
     payload: Buffer,
+    kind?: AggregateKind,
   ): Promise<'taken' | 'duplicate' | 'full' | 'away'> {
     const { node, batchId } = batch;
     const { organisation } = batch.identity;
     try {
       const taken = await this.#ports.spool.append(
-        { organisation, receivedAtMs: this.#ports.clock.nowMs(), records, payload },
+        { kind, organisation, receivedAtMs: this.#ports.clock.nowMs(), records, payload },
         batchId === undefined ? undefined : { organisation, node, batchId },
       );
       if (this.#failing) this.#ports.log.info('analytics are taken again');
@@ -146,6 +182,10 @@ export class AnalyticsIntake {
     });
     return { status: 'rejected', accepted: 0, dropped: {}, duplicate: false, error };
   }
+}
+
+function whyNotTaken(reason: 'full' | 'away'): string {
+  return reason === 'full' ? 'analyticsSpoolBytesMax is reached' : 'the spool does not answer';
 }
 
 function keyOf({ identity, node, batchId }: AnalyticsBatch): string {

@@ -1,7 +1,10 @@
 import type { DefinitionKind } from '../../domain/definition.js';
 import type { OrganisationId } from '../../domain/identifiers.js';
 import type { ViewScope } from '../../domain/view.js';
+import { CausewayError, describeError } from '../../errors/causeway-error.js';
 import type { Clock, Timer } from '../../ports/clock.js';
+import type { Log } from '../../ports/log.js';
+import type { DefinitionCursors, DefinitionHolder } from './definition-cursors.js';
 import { type KindHashes, kindHashesOf } from './kind-hashes.js';
 import type { View } from './view-registry.js';
 
@@ -9,21 +12,36 @@ import type { View } from './view-registry.js';
 const signalGapMs = 1_000;
 /** A worker that was told and has not fetched is told again after this. */
 const repeatAfterMs = 30_000;
+/** A worker of which nothing is known should have fetched within this time of its first poll. */
+const fetchExpectedMs = 30_000;
+/** What no content hashes to. */
+const unknownContent = '';
 
-/** What a worker waits for, and what it has. */
+export interface ReloadSignalsParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Throws CATALOG_NOT_READY. */
+  readonly viewOf: (scope: ViewScope) => View;
+  readonly cursors: DefinitionCursors;
+}
+
+/** What a worker has. */
 interface Watcher {
-  readonly scope: ViewScope;
+  scope: ViewScope;
   /** Hash of each kind as last fetched, or as it was when the worker began to wait. */
-  readonly has: Partial<Record<DefinitionKind, string>>;
-  signalled: { readonly hashes: string; readonly atMs: number } | undefined;
-  lastSignalMs: number;
+  readonly has: Map<DefinitionKind, string>;
+  /** Log position of each fetch in the time of this process. */
+  readonly fetchedAt: Map<DefinitionKind, number>;
+  signalled: { readonly content: string; readonly atMs: number } | undefined;
 }
 
 interface Waiting {
-  readonly member: string;
+  readonly watcher: Watcher;
   readonly kinds: readonly DefinitionKind[];
   readonly answer: (changed: boolean) => void;
-  timer: Timer;
+  readonly holdTimer: Timer;
+  /** Set while a signal is due but not yet. */
+  dueTimer: Timer | undefined;
 }
 
 /**
@@ -33,115 +51,149 @@ interface Waiting {
  * wakes nobody, and an edit made between a fetch and the next poll is noticed. The answer comes at once, but
  * never twice for the same content unless the worker has not fetched it for {@link repeatAfterMs}; otherwise
  * the poll is held for its whole time, because an early "no" makes a gateway spin.
+ *
+ * A worker that this process has not seen fetch is looked up in the definition cursors: it may have fetched
+ * before a restart. If nothing is known there either, it is given time to fetch, and then told to.
  */
 export class ReloadSignals {
-  readonly #clock: Clock;
-  readonly #viewOf: (scope: ViewScope) => View;
+  readonly #parts: ReloadSignalsParts;
   readonly #watchers = new Map<string, Watcher>();
   readonly #waiting = new Map<OrganisationId, Set<Waiting>>();
 
-  constructor(clock: Clock, viewOf: (scope: ViewScope) => View) {
-    this.#clock = clock;
-    this.#viewOf = viewOf;
+  constructor(parts: ReloadSignalsParts) {
+    this.#parts = parts;
   }
 
-  /** Notes what a worker was given. `kinds` are those that the answer contained. */
-  fetched(member: string, scope: ViewScope, kinds: readonly DefinitionKind[]): void {
-    const watcher = this.#watcherOf(member, scope);
-    const hashes = kindHashesOf(this.#viewOf(scope));
-    for (const kind of kinds) watcher.has[kind] = hashes[kind];
+  /**
+   * The view to answer a fetch of these kinds with; notes that the worker has it. Rejects with
+   * CATALOG_NOT_READY. What the log says is only for the time after a restart: it is served without.
+   */
+  async fetch(holder: DefinitionHolder, kinds: readonly DefinitionKind[]): Promise<View> {
+    const sequence = await this.#parts.cursors.newest(holder).catch(() => undefined);
+    const view = this.#parts.viewOf(holder.scope);
+    const watcher = this.#watcherOf(holder);
+    const hashes = kindHashesOf(view);
+    // What a worker has never asked for it does not want: it is not told of that again and again.
+    for (const kind of watcher.has.keys()) {
+      if (!watcher.fetchedAt.has(kind)) watcher.has.set(kind, hashes[kind]);
+    }
+    for (const kind of kinds) {
+      watcher.has.set(kind, hashes[kind]);
+      watcher.fetchedAt.set(kind, sequence ?? watcher.fetchedAt.get(kind) ?? 0);
+    }
+    // Whatever was fetched first is the oldest that it has.
+    this.#parts.cursors.note(holder, Math.min(...watcher.fetchedAt.values())).catch((thrown: unknown) => {
+      this.#parts.log.debug('not noted what a worker fetched', { reason: describeError(thrown) });
+    });
+    return view;
   }
 
-  /** Resolves to true as soon as the view differs from what the worker has, to false after `holdMs`. */
+  /**
+   * Answers true as soon as the view differs from what the worker has, false after `holdMs`; exactly once,
+   * maybe before it returns. Returns the way to give up, after which there is no answer.
+   */
   wait(
-    member: string,
-    scope: ViewScope,
+    holder: DefinitionHolder,
     kinds: readonly DefinitionKind[],
     holdMs: number,
-    onAbandoned: (abandon: () => void) => void,
-  ): Promise<boolean> {
-    const watcher = this.#watcherOf(member, scope);
-    const hashes = kindHashesOf(this.#viewOf(scope));
-    for (const kind of kinds) watcher.has[kind] ??= hashes[kind];
-    return new Promise((resolve) => {
-      const own = this.#waiting.get(scope.organisation) ?? new Set<Waiting>();
-      this.#waiting.set(scope.organisation, own);
-      const finish = (changed: boolean) => {
-        waiting.timer.cancel();
-        own.delete(waiting);
-        resolve(changed);
-      };
-      const waiting: Waiting = {
-        member,
-        kinds,
-        answer: finish,
-        timer: this.#clock.after(holdMs, () => finish(false)),
-      };
-      own.add(waiting);
-      onAbandoned(() => finish(false));
-      this.#consider(waiting);
-    });
+    answer: (changed: boolean) => void,
+  ): () => void {
+    const { organisation } = holder.scope;
+    const watcher = this.#watcherOf(holder);
+    const all = this.#waiting.get(organisation) ?? new Set<Waiting>();
+    this.#waiting.set(organisation, all);
+    const end = () => {
+      waiting.holdTimer.cancel();
+      waiting.dueTimer?.cancel();
+      all.delete(waiting);
+    };
+    const finish = (changed: boolean) => {
+      end();
+      answer(changed);
+    };
+    const holdTimer = this.#parts.clock.after(holdMs, () => finish(false));
+    const waiting: Waiting = { watcher, kinds, answer: finish, holdTimer, dueTimer: undefined };
+    all.add(waiting);
+    this.#begin(holder, watcher, kinds);
+    this.#consider(waiting);
+    return end;
   }
 
-  /** The definitions of an organisation have changed. */
+  /** The definitions of an organisation may have changed. */
   changed(organisation: OrganisationId): void {
     for (const waiting of [...(this.#waiting.get(organisation) ?? [])]) this.#consider(waiting);
   }
 
   /** Answers everybody with "no": an unanswered poll would make the worker ask for a full push. */
   releaseAll(): void {
-    for (const own of this.#waiting.values()) for (const waiting of [...own]) waiting.answer(false);
+    for (const all of this.#waiting.values()) for (const waiting of [...all]) waiting.answer(false);
   }
 
   forget(member: string): void {
     this.#watchers.delete(member);
   }
 
+  /** Finds out what a worker has that has not fetched from this process. */
+  #begin(holder: DefinitionHolder, watcher: Watcher, kinds: readonly DefinitionKind[]): void {
+    const unseen = kinds.filter((kind) => !watcher.has.has(kind));
+    const hashes = this.#hashesOf(watcher.scope);
+    if (unseen.length === 0 || hashes === undefined) return;
+    for (const kind of unseen) watcher.has.set(kind, hashes[kind]);
+    const mustFetch = () => {
+      if (this.#watchers.get(holder.member) !== watcher || watcher.fetchedAt.size > 0) return;
+      for (const kind of unseen) watcher.has.set(kind, unknownContent);
+      this.changed(watcher.scope.organisation);
+    };
+    this.#parts.cursors.missed(holder, kinds).then(
+      (missed) => {
+        if (missed === true) mustFetch();
+        else if (missed === undefined) this.#parts.clock.after(fetchExpectedMs, mustFetch);
+      },
+      (thrown: unknown) => {
+        this.#parts.log.debug('what a worker holds cannot be told', { reason: describeError(thrown) });
+        this.#parts.clock.after(fetchExpectedMs, mustFetch);
+      },
+    );
+  }
+
   #consider(waiting: Waiting): void {
-    const watcher = this.#watchers.get(waiting.member);
-    if (watcher === undefined) return;
-    const hashes = kindHashesOf(this.#viewOf(watcher.scope));
-    const differs = (kind: DefinitionKind) =>
-      watcher.has[kind] !== undefined && watcher.has[kind] !== hashes[kind];
-    if (!waiting.kinds.some(differs)) return;
-    const name = nameOf(hashes, waiting.kinds);
-    const nowMs = this.#clock.monotonicMs();
+    const { watcher, kinds } = waiting;
+    const hashes = this.#hashesOf(watcher.scope);
+    if (hashes === undefined || !kinds.some((kind) => watcher.has.get(kind) !== hashes[kind])) return;
+    const content = kinds.map((kind) => hashes[kind]).join(' ');
+    const nowMs = this.#parts.clock.monotonicMs();
     const { signalled } = watcher;
-    const again = signalled?.hashes === name ? signalled.atMs + repeatAfterMs : 0;
-    const dueMs = Math.max(again, watcher.lastSignalMs + signalGapMs);
+    const pauseMs = signalled?.content === content ? repeatAfterMs : signalGapMs;
+    const dueMs = signalled === undefined ? nowMs : signalled.atMs + pauseMs;
+    waiting.dueTimer?.cancel();
+    waiting.dueTimer = undefined;
     if (dueMs > nowMs) {
-      this.#clock.after(dueMs - nowMs, () => this.#considerStill(waiting));
+      waiting.dueTimer = this.#parts.clock.after(dueMs - nowMs, () => this.#consider(waiting));
       return;
     }
-    watcher.signalled = { hashes: name, atMs: nowMs };
-    watcher.lastSignalMs = nowMs;
+    watcher.signalled = { content, atMs: nowMs };
     waiting.answer(true);
   }
 
-  #considerStill(waiting: Waiting): void {
-    const watcher = this.#watchers.get(waiting.member);
-    const open = watcher && this.#waiting.get(watcher.scope.organisation)?.has(waiting);
-    if (open === true) this.#consider(waiting);
+  /** Undefined: nothing is known yet, so nothing can have changed. */
+  #hashesOf(scope: ViewScope): KindHashes | undefined {
+    try {
+      return kindHashesOf(this.#parts.viewOf(scope));
+    } catch (thrown) {
+      if (thrown instanceof CausewayError && thrown.code === 'CATALOG_NOT_READY') return undefined;
+      throw thrown;
+    }
   }
 
-  #watcherOf(member: string, scope: ViewScope): Watcher {
+  /** A worker whose tags were changed keeps what it has: that is what its new view is compared with. */
+  #watcherOf({ member, scope }: DefinitionHolder): Watcher {
     const known = this.#watchers.get(member);
-    if (known !== undefined && sameScope(known.scope, scope)) return known;
-    const watcher: Watcher = {
-      scope,
-      has: {},
-      signalled: undefined,
-      lastSignalMs: Number.NEGATIVE_INFINITY,
-    };
+    if (known !== undefined) {
+      known.scope = scope;
+      return known;
+    }
+    const watcher: Watcher = { scope, has: new Map(), fetchedAt: new Map(), signalled: undefined };
     this.#watchers.set(member, watcher);
     return watcher;
   }
-}
-
-function nameOf(hashes: KindHashes, kinds: readonly DefinitionKind[]): string {
-  return kinds.map((kind) => hashes[kind]).join(' ');
-}
-
-function sameScope(a: ViewScope, b: ViewScope): boolean {
-  return a === b || JSON.stringify(a) === JSON.stringify(b);
 }

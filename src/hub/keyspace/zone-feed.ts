@@ -17,9 +17,15 @@ const returnTimeoutMs = 60_000;
 /** An answer later than this may have met a caller that had given up. */
 const answerDelayMaxMs = 10_000;
 
-/** The connection an answer travels on. */
+/** Ends the name of a second cursor: how far events that may not be repeated were handed out. */
+export const onceSuffix = '\u0000once';
+
+/** The way one answer takes. */
 export interface Carrier {
+  /** The connection has stayed open since the poll. */
   readonly isOpen: boolean;
+  /** The answer has left this process. */
+  readonly isSent: boolean;
 }
 
 /** One poll of a member of the zone. */
@@ -31,12 +37,35 @@ export interface Poll {
   readonly receivedAtMs: number;
 }
 
+/** Where a feed without a cursor of its own begins. */
+export interface FeedStart {
+  /** Sequence that counts as confirmed; undefined: the end of the log. */
+  readonly after: number | undefined;
+  /**
+   * Events that may not be repeated are taken for handed out up to the end of the log: whoever was fed from
+   * `after` on until now may have had them.
+   */
+  readonly takenOver: boolean;
+}
+
+export interface ZoneFeedParts {
+  readonly changeLog: ChangeLog;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Events were trimmed before this zone got them. */
+  readonly onMissed: () => void;
+}
+
 interface Batch {
   readonly from: number;
   readonly to: number;
   events: readonly BatchEvent[];
-  /** Where it is: with `holder`, to be handed out again, or arrived but behind one that has not. */
-  state: 'out' | 'lost' | 'confirmed';
+  /**
+   * `ready`: never handed out. `out`: with `holder`. `lost`: to be handed out again. `confirmed`: arrived, but
+   * behind one that has not.
+   */
+  state: 'ready' | 'out' | 'lost' | 'confirmed';
   holder: Poll | undefined;
   /** Monotonic. */
   handedAtMs: number;
@@ -56,15 +85,19 @@ export class ZoneFeed {
   readonly owner: CursorOwner;
   readonly #onceOwner: CursorOwner;
   readonly #parts: ZoneFeedParts;
+  /** Log position read up to. */
   #position = 0;
+  /** Events that may not be repeated were handed out up to here. */
   #onceThrough = 0;
+  /** Revocations were handed out up to here, ahead of their turn. */
+  #noticedThrough = 0;
   #batches: Batch[] = [];
   #opened: Promise<void> | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(owner: CursorOwner, parts: ZoneFeedParts) {
     this.owner = owner;
-    this.#onceOwner = { ...owner, node: nodeId(`${owner.node}\u0000once`) };
+    this.#onceOwner = { ...owner, node: nodeId(owner.node + onceSuffix) };
     this.#parts = parts;
   }
 
@@ -73,12 +106,9 @@ export class ZoneFeed {
     return this.#batches[0]?.from ?? this.#position;
   }
 
-  /**
-   * Makes the cursor exist, so that nothing from now on is missed. `startAt`: where a feed without a cursor
-   * of its own begins; undefined: at the end of the log.
-   */
-  open(startAt: number | undefined): Promise<void> {
-    this.#opened ??= this.#open(startAt).catch((thrown: unknown) => {
+  /** Makes the cursor exist, so that nothing from now on is missed. Asks for a start only without one. */
+  open(start: () => Promise<FeedStart>): Promise<void> {
+    this.#opened ??= this.#open(start).catch((thrown: unknown) => {
       this.#opened = undefined;
       throw thrown;
     });
@@ -92,105 +122,151 @@ export class ZoneFeed {
     return answer;
   }
 
-  async #open(startAt: number | undefined): Promise<void> {
+  async #open(start: () => Promise<FeedStart>): Promise<void> {
     const { changeLog, clock } = this.#parts;
-    const [cursor, once, bounds] = await Promise.all([
+    const { organisation } = this.owner;
+    const [cursor, once] = await Promise.all([
       changeLog.readCursor(this.owner),
       changeLog.readCursor(this.#onceOwner),
-      changeLog.bounds(this.owner.organisation),
     ]);
-    this.#onceThrough = once?.sequence ?? 0;
-    this.#position = Math.min(cursor?.sequence ?? startAt ?? bounds.newest, bounds.newest);
-    await changeLog.moveCursor({ ...this.owner, sequence: this.#position, atMs: clock.nowMs() });
+    const { after, takenOver } =
+      cursor === undefined ? await start() : { after: cursor.sequence, takenOver: false };
+    const { newest } = await changeLog.bounds(organisation);
+    const position = Math.min(after ?? newest, newest);
+    const onceThrough = takenOver ? newest : (once?.sequence ?? 0);
+    const atMs = clock.nowMs();
+    if (takenOver) await changeLog.moveCursor({ ...this.#onceOwner, sequence: onceThrough, atMs });
+    await changeLog.moveCursor({ ...this.owner, sequence: position, atMs });
+    this.#position = position;
+    this.#onceThrough = onceThrough;
   }
 
   async #poll(poll: Poll): Promise<readonly BatchEvent[]> {
-    await this.open(undefined);
+    if (this.#opened === undefined) throw new Error('a feed is opened before it is polled');
+    await this.#opened;
     this.#settle(poll);
     await this.#moveCursor();
-    const lost = this.#batches.find(({ state }) => state === 'lost');
-    if (lost !== undefined) {
-      lost.events = repeatable(lost.events);
-      return this.#hand(lost, poll);
+    // Nobody is there any more to take an answer.
+    if (!poll.carrier.isOpen) return [];
+    for (;;) {
+      const batch = this.#waitingBatch() ?? (await this.#nextBatch());
+      if (batch === undefined) return [];
+      if (batch.state === 'lost') batch.events = repeatable(batch.events);
+      if (batch.events.length > 0) return this.#hand(batch, poll);
+      batch.state = 'confirmed';
+      this.#dropConfirmed();
     }
-    const batch = await this.#nextBatch();
-    if (batch === undefined) return [];
-    this.#batches.push(batch);
-    return this.#hand(batch, poll);
   }
 
   /** Decides, for each batch that is out, whether this poll confirms it or shows that it was lost. */
   #settle(poll: Poll): void {
-    const nowMs = this.#parts.clock.monotonicMs();
+    const { clock, metrics } = this.#parts;
+    const nowMs = clock.monotonicMs();
     for (const batch of this.#batches) {
       const { holder } = batch;
       if (batch.state !== 'out' || holder === undefined) continue;
       const returned = holder.member === poll.member;
+      // On its way before the answer was: it says nothing.
+      if (returned && poll.receivedAtMs < batch.handedAtMs) continue;
       const inTime = batch.handedAtMs - holder.receivedAtMs < answerDelayMaxMs;
-      if (returned && holder.carrier.isOpen && inTime) batch.state = 'confirmed';
-      else if (returned || !holder.carrier.isOpen || nowMs - batch.handedAtMs > returnTimeoutMs) {
+      const { isOpen, isSent } = holder.carrier;
+      if (returned && isOpen && isSent && inTime) {
+        batch.state = 'confirmed';
+        metrics.add('causeway_acks_total', { result: 'inferred' });
+      } else if (returned || !isOpen || nowMs - batch.handedAtMs > returnTimeoutMs) {
         batch.state = 'lost';
+        metrics.add('causeway_acks_total', { result: 'lost' });
       }
     }
+    this.#dropConfirmed();
+  }
+
+  #dropConfirmed(): void {
     while (this.#batches[0]?.state === 'confirmed') this.#batches.shift();
   }
 
-  async #nextBatch(): Promise<Batch | undefined> {
-    const from = this.#position;
-    const entries = await this.#read(from);
-    const last = entries[entries.length - 1];
-    if (last === undefined) return undefined;
-    const fresh = entries.filter(
-      ({ sequence, body }) =>
-        body.type === 'key' && !(isAtMostOnce(body.event) && sequence <= this.#onceThrough),
-    );
-    let events = batchOf(fresh);
-    if (entries.length === batchEntriesMax)
-      events = [...(await this.#revocationsAfter(last.sequence)), ...events];
-    this.#position = last.sequence;
-    if (events.length > 0)
-      return { from, to: last.sequence, events, state: 'lost', holder: undefined, handedAtMs: 0 };
-    // Nothing for the key space among them: pass over, and look at what follows.
-    await this.#moveCursor();
-    return this.#nextBatch();
+  #waitingBatch(): Batch | undefined {
+    return this.#batches.find(({ state }) => state === 'lost' || state === 'ready');
   }
 
-  async #read(after: number): Promise<readonly Change[]> {
-    const { changeLog, log, metrics } = this.#parts;
+  /** Reads on until there is something for the key space. Undefined: the end of the log. */
+  async #nextBatch(): Promise<Batch | undefined> {
+    for (;;) {
+      const { entries, from } = await this.#read(this.#position);
+      const last = entries[entries.length - 1];
+      if (last === undefined) return undefined;
+      const fresh = entries.filter(
+        ({ sequence, body }) =>
+          body.type === 'key' && !(isAtMostOnce(body.event) && sequence <= this.#onceThrough),
+      );
+      const events = batchOf(fresh);
+      const notices = entries.length === batchEntriesMax ? await this.#revocationsAfter(last.sequence) : [];
+      this.#position = last.sequence;
+      if (events.length + notices.length === 0) {
+        // Nothing among them that a poll has to wait for.
+        await this.#moveCursor();
+        continue;
+      }
+      const batch: Batch = {
+        from,
+        to: last.sequence,
+        events: [...notices, ...events],
+        state: 'ready',
+        holder: undefined,
+        handedAtMs: 0,
+      };
+      this.#batches.push(batch);
+      return batch;
+    }
+  }
+
+  async #read(after: number): Promise<{ readonly entries: readonly Change[]; readonly from: number }> {
+    const { changeLog, log, metrics, onMissed } = this.#parts;
+    const { organisation, zone } = this.owner;
     try {
-      return await changeLog.read(this.owner.organisation, after, batchEntriesMax);
+      return { entries: await changeLog.read(organisation, after, batchEntriesMax), from: after };
     } catch (thrown) {
       if (!(thrown instanceof CausewayError) || thrown.code !== 'CHANGE_LOG_TRIMMED') throw thrown;
-      const { oldest } = await changeLog.bounds(this.owner.organisation);
+      const { oldest } = await changeLog.bounds(organisation);
+      const from = Math.max(oldest - 1, after + 1);
       metrics.add('causeway_limit_hits_total', { limit: 'changeLogEntriesMax' });
       log.error('zone was away for longer than the change log reaches back: it needs a full key push', {
-        organisation: this.owner.organisation,
-        zone: this.owner.zone,
-        missed: oldest - 1 - after,
+        organisation,
+        zone,
+        missed: from - after,
       });
-      this.#parts.onMissed();
-      return changeLog.read(this.owner.organisation, oldest - 1, batchEntriesMax);
+      onMissed();
+      this.#position = from;
+      return { entries: await changeLog.read(organisation, from, batchEntriesMax), from };
     }
   }
 
   /** Rights taken away overtake a backlog. They come once more at their own place, which does no harm. */
   async #revocationsAfter(sequence: number): Promise<readonly BatchEvent[]> {
-    const ahead = await this.#parts.changeLog.read(this.owner.organisation, sequence, lookAheadEntriesMax);
+    const { changeLog } = this.#parts;
+    const after = Math.max(sequence, this.#noticedThrough);
+    if (after >= sequence + lookAheadEntriesMax) return [];
+    const ahead = await changeLog.read(
+      this.owner.organisation,
+      after,
+      sequence + lookAheadEntriesMax - after,
+    );
+    this.#noticedThrough = ahead[ahead.length - 1]?.sequence ?? after;
     return batchOf(ahead.filter(({ body }) => body.type === 'key' && isRevocation(body.event)));
   }
 
   async #hand(batch: Batch, poll: Poll): Promise<readonly BatchEvent[]> {
-    const once = batch.events.filter(({ event }) => isAtMostOnce(event)).at(-1);
-    if (once !== undefined) {
+    const { changeLog, clock, metrics } = this.#parts;
+    if (batch.events.some(({ event }) => isAtMostOnce(event))) {
       // At most once means: note it before it is handed out.
-      this.#onceThrough = Math.max(this.#onceThrough, batch.to);
-      const atMs = this.#parts.clock.nowMs();
-      await this.#parts.changeLog.moveCursor({ ...this.#onceOwner, sequence: this.#onceThrough, atMs });
+      const sequence = Math.max(this.#onceThrough, batch.to);
+      await changeLog.moveCursor({ ...this.#onceOwner, sequence, atMs: clock.nowMs() });
+      this.#onceThrough = sequence;
     }
     batch.state = 'out';
     batch.holder = poll;
-    batch.handedAtMs = this.#parts.clock.monotonicMs();
-    this.#parts.metrics.add('causeway_deliveries_total', { protocol: 'gorpc' }, batch.events.length);
+    batch.handedAtMs = clock.monotonicMs();
+    metrics.add('causeway_deliveries_total', { protocol: 'gorpc' }, batch.events.length);
     return batch.events;
   }
 
@@ -198,13 +274,4 @@ export class ZoneFeed {
     const atMs = this.#parts.clock.nowMs();
     await this.#parts.changeLog.moveCursor({ ...this.owner, sequence: this.confirmed, atMs });
   }
-}
-
-export interface ZoneFeedParts {
-  readonly changeLog: ChangeLog;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly metrics: Metrics;
-  /** Events were trimmed before this zone got them. */
-  readonly onMissed: () => void;
 }

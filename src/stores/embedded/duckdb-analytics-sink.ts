@@ -21,7 +21,8 @@ interface Opened {
 }
 
 /**
- * Analytics in a DuckDB file: table `tyk_analytics` with the columns of the field, and
+ * Analytics in a DuckDB file: table `tyk_analytics` with the columns of the field,
+ * `tyk_analytics_aggregate_payloads` with what pumps have summed up, as they sent it, and
  * `causeway_spool_position`, which holds the position of the last batch stored.
  *
  * The engine takes a fifth of a second to load, so that it opens behind the start of the hub: until then
@@ -88,12 +89,14 @@ export class DuckdbAnalyticsSink implements AnalyticsSink, Component {
     const fresh = batches.filter((batch) => batch.position > stored);
     const newest = fresh.at(-1);
     if (newest === undefined) return { stored: 0, dropped: {} };
+    for (const batch of fresh) if (batch.kind !== undefined) await insertAggregate(connection, batch);
     const appender = await connection.createAppender('tyk_analytics');
     const dropped: Record<string, number> = {};
     let rows = 0;
     let records = 0;
     try {
       for (const batch of fresh) {
+        if (batch.kind !== undefined) continue;
         for (const result of readAnalyticsRecords(batch.payload, batch.records)) {
           records += 1;
           // Parsing and appending is work of this thread: workers must not wait for a large batch.
@@ -204,7 +207,17 @@ const createTables = `
 CREATE TABLE IF NOT EXISTS tyk_analytics (
   ${analyticsColumns.map((column) => `"${column.name}" ${columnTypes[column.kind]}`).join(', ')}
 );
+CREATE TABLE IF NOT EXISTS tyk_analytics_aggregate_payloads (
+  received_at TIMESTAMPTZ, organisation VARCHAR, kind VARCHAR, payload VARCHAR
+);
 CREATE TABLE IF NOT EXISTS causeway_spool_position (position BIGINT);`;
+
+async function insertAggregate(connection: DuckDBConnection, batch: SpooledBatch): Promise<void> {
+  await connection.run(
+    `INSERT INTO tyk_analytics_aggregate_payloads VALUES (to_timestamp($1 / 1000), $2, $3, $4)`,
+    [batch.receivedAtMs, batch.organisation, batch.kind ?? '', batch.payload.toString('utf8')],
+  );
+}
 
 function appendRow(module: Opened['module'], appender: DuckDBAppender, row: AnalyticsRow): void {
   row.forEach((value, index) => {

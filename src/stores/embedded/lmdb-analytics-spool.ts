@@ -2,7 +2,12 @@ import { createHash } from 'node:crypto';
 import { organisationId } from '../../domain/identifiers.js';
 import { limits } from '../../domain/limits.js';
 import { CausewayError } from '../../errors/causeway-error.js';
-import type { AnalyticsSpool, BatchIdentity, SpooledBatch } from '../../ports/analytics-spool.js';
+import type {
+  AggregateKind,
+  AnalyticsSpool,
+  BatchIdentity,
+  SpooledBatch,
+} from '../../ports/analytics-spool.js';
 import type { Clock } from '../../ports/clock.js';
 import type { Log } from '../../ports/log.js';
 import { byteKey, lastNumberPart, readNumberPart } from './byte-key.js';
@@ -19,7 +24,7 @@ export interface LmdbAnalyticsSpoolOptions {
 
 /**
  * Tables:
- *   spool-batches   position → JSON {organisation, receivedAtMs, records, bytes}
+ *   spool-batches   position → JSON {organisation, receivedAtMs, records, bytes, kind?}
  *   spool-payloads  position, piece → at most 1 MiB. LMDB wants a value in one run of pages, and long runs
  *                   are hard to find in a file that is written and emptied all the time.
  *   spool-ids       hash of the identity → position
@@ -63,8 +68,8 @@ export class LmdbAnalyticsSpool implements AnalyticsSpool {
         );
       }
       const position = state.newestPosition + 1;
-      const { organisation, receivedAtMs, records, payload } = batch;
-      const header = JSON.stringify({ organisation, receivedAtMs, records, bytes });
+      const { organisation, receivedAtMs, records, payload, kind } = batch;
+      const header = JSON.stringify({ organisation, receivedAtMs, records, bytes, kind });
       this.#batches.put(byteKey(position), Buffer.from(header, 'utf8'));
       for (let piece = 0; piece * pieceBytes < bytes; piece += 1) {
         const content = payload.subarray(piece * pieceBytes, (piece + 1) * pieceBytes);
@@ -142,8 +147,8 @@ export class LmdbAnalyticsSpool implements AnalyticsSpool {
       const range = { start: byteKey(position, 0), end: byteKey(position + 1, 0) };
       for (const { value } of this.#payloads.getRange(range)) pieces.push(value);
       const payload = pieces.length === 1 ? (pieces[0] ?? empty) : Buffer.concat(pieces);
-      const { organisation, receivedAtMs, records } = header;
-      const batch = { position, organisation: organisationId(organisation), receivedAtMs, records };
+      const { organisation, receivedAtMs, records, kind } = header;
+      const batch = { position, organisation: organisationId(organisation), receivedAtMs, records, kind };
       if (payload.length === header.bytes) return { ...batch, payload };
       this.#reportDamage(position);
       return { ...batch, payload: empty };
@@ -193,6 +198,7 @@ interface Header {
   readonly receivedAtMs: number;
   readonly records: number;
   readonly bytes: number;
+  readonly kind: AggregateKind | undefined;
 }
 
 const pieceBytes = 1024 * 1024;
@@ -214,8 +220,9 @@ function readHeader(value: Buffer): Header | undefined {
     return undefined;
   }
   if (typeof header !== 'object' || header === null) return undefined;
-  const { organisation, receivedAtMs, records, bytes } = header as Readonly<Record<string, unknown>>;
+  const { organisation, receivedAtMs, records, bytes, kind } = header as Readonly<Record<string, unknown>>;
   if (typeof organisation !== 'string' || typeof receivedAtMs !== 'number') return undefined;
   if (typeof records !== 'number' || typeof bytes !== 'number') return undefined;
-  return { organisation, receivedAtMs, records, bytes };
+  if (kind !== undefined && kind !== 'aggregate' && kind !== 'mcp-aggregate') return undefined;
+  return { organisation, receivedAtMs, records, bytes, kind };
 }

@@ -1,0 +1,50 @@
+import type { OrganisationId, ZoneId } from '../../domain/identifiers.js';
+import { limits } from '../../domain/limits.js';
+import type { Clock } from '../../ports/clock.js';
+import { Lru } from '../../std/lru.js';
+
+export interface FullPushRequest {
+  readonly organisation: OrganisationId;
+  readonly zone: ZoneId;
+  /** `worker`: its local store is new or it lost a poll. `missed`: the change log no longer has what it needs. */
+  readonly reason: 'worker' | 'missed';
+  /** Wall clock, of the first request. */
+  readonly sinceMs: number;
+  /** How often it was asked for: several workers of a zone ask within seconds. */
+  readonly count: number;
+}
+
+/** Which zones need all keys, certificates and OAuth clients again. One entry for each zone, however many ask. */
+export class FullPushRequests {
+  readonly #clock: Clock;
+  readonly #requests = new Lru<string, FullPushRequest>(limits.fullPushRequestsMax);
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  request(organisation: OrganisationId, zone: ZoneId, reason: FullPushRequest['reason']): void {
+    const key = keyOf(organisation, zone);
+    const before = this.#requests.peek(key);
+    this.#requests.set(key, {
+      organisation,
+      zone,
+      reason,
+      sinceMs: before?.sinceMs ?? this.#clock.nowMs(),
+      count: (before?.count ?? 0) + 1,
+    });
+  }
+
+  all(): readonly FullPushRequest[] {
+    return [...this.#requests.values()];
+  }
+
+  /** The push is done. */
+  settle(organisation: OrganisationId, zone: ZoneId): void {
+    this.#requests.delete(keyOf(organisation, zone));
+  }
+}
+
+function keyOf(organisation: OrganisationId, zone: ZoneId): string {
+  return JSON.stringify([organisation, zone]);
+}
