@@ -1,6 +1,7 @@
 // Writes the reference pages from their tables. Run it through `npm run docs`, which builds dist/ first.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { helpPages } from '../dist/cli/program.js';
 import { optionSections, optionTable } from '../dist/config/option-table.js';
 import { limits } from '../dist/domain/limits.js';
 import { errorCatalogue, exitCodes } from '../dist/errors/catalogue.js';
@@ -16,6 +17,7 @@ const pages = renderPages({
   metricTable,
   limits,
   limitsSource,
+  helpPages: helpPages(),
 });
 for (const { path, text } of pages) {
   mkdirSync(dirname(path), { recursive: true });

@@ -12,6 +12,8 @@ export interface CliContext {
 
 export interface TextOutput {
   readonly isTerminal: boolean;
+  /** Width of the terminal; undefined: none. */
+  readonly columns: number | undefined;
   /** Resolves when more may be written. */
   write(text: string): Promise<void>;
 }

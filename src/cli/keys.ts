@@ -117,14 +117,14 @@ export function describeKeysList(command: Command): Command {
   return addHubApiOptions(command)
     .description('list keys by name (or hash)')
     .option('--organisation <id>', 'whose keys; needed when there are several organisations')
-    .option('--prefix <text>', 'only names that begin so', '')
+    .option('--prefix <text>', 'only names that begin so')
     .option('--limit <count>', 'at most so many')
     .option('--json', 'print an array of {"name","organisation","hashed","ttl_seconds"}');
 }
 
 export async function listKeys(
   context: CliContext,
-  options: KeyOptions & { readonly prefix: string; readonly limit?: string },
+  options: KeyOptions & { readonly prefix?: string; readonly limit?: string },
 ): Promise<number> {
   const limit = options.limit === undefined ? Number.POSITIVE_INFINITY : Number(options.limit);
   if (!(limit >= 1)) {

@@ -28,11 +28,10 @@ interface CommandEntry {
   readonly load: () => Promise<Run>;
 }
 
-/** Groups first. */
-const groups = [
-  { name: 'keys', description: 'create, read and revoke keys of a running hub' },
-  { name: 'catalog', description: "look after a running hub's catalog" },
-] as const;
+const groups: Readonly<Record<string, string>> = {
+  keys: 'create, read and revoke keys of a running hub',
+  catalog: "look after a running hub's catalog",
+};
 
 const commands: readonly CommandEntry[] = [
   { name: 'start', describe: describeStart, load: async () => (await import('./start.js')).start },
@@ -74,10 +73,15 @@ const commands: readonly CommandEntry[] = [
   },
 ];
 
+/** Where no terminal says how wide it is. */
+const helpWidth = 100;
+
+const exitCodeList = Object.entries(exitCodes).map(
+  ([name, code]) => `${code} ${name.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)}`,
+);
 const exitCodeHelp = `
-Exit codes: ${Object.entries(exitCodes)
-  .map(([name, code]) => `${code} ${name.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)}`)
-  .join(', ')}.
+Exit codes: ${exitCodeList.slice(0, 6).join(', ')},
+  ${exitCodeList.slice(6).join(', ')}.
 See docs/cli.md, docs/configuration.md and docs/errors.md.`;
 
 /** The whole command line. `onRun` receives the promise of the command that was called. */
@@ -87,27 +91,35 @@ export function buildProgram(context: CliContext, onRun: (run: Promise<number>) 
     .configureOutput({
       writeOut: (text) => void context.stdout.write(text),
       writeErr: (text) => void context.stderr.write(text),
+      getOutHelpWidth: () => context.stdout.columns ?? helpWidth,
+      getErrHelpWidth: () => context.stderr.columns ?? helpWidth,
     })
     .configureHelp({ showGlobalOptions: false })
     .helpCommand('help [command]', 'help on a command')
     .addHelpText('after', exitCodeHelp)
     .exitOverride();
-  const parents = new Map<string, Command>([['', program]]);
-  for (const { name, description } of groups) {
-    const group = program.command(name).description(description).copyInheritedSettings(program);
-    parents.set(name, group);
-  }
   for (const { name, describe, load } of commands) {
     const words = name.split(' ');
-    const own = words.pop() ?? '';
-    const command = new Command(own).copyInheritedSettings(program);
+    const command = new Command(words.pop()).copyInheritedSettings(program);
     describe(command).action((...parts: unknown[]) => {
       const called = parts.at(-1) as Command;
       onRun(load().then((run) => run(context, called.opts(), called.args)));
     });
-    parents.get(words.join(' '))?.addCommand(command);
+    parentOf(program, words.join(' ')).addCommand(command);
   }
   return program;
+}
+
+function parentOf(program: Command, group: string): Command {
+  if (group === '') return program;
+  const known = program.commands.find((command) => command.name() === group);
+  return (
+    known ??
+    program
+      .command(group)
+      .description(groups[group] ?? '')
+      .copyInheritedSettings(program)
+  );
 }
 
 /** Resolves to the exit code; never rejects. `argv` without the names of node and script. */
@@ -118,7 +130,7 @@ export async function runCli(argv: readonly string[], context: CliContext): Prom
       running = run;
     });
     if (argv.length === 0) {
-      program.outputHelp();
+      program.outputHelp({ error: true });
       return exitCodes.usage;
     }
     program.parse([...argv], { from: 'user' });
@@ -126,4 +138,35 @@ export async function runCli(argv: readonly string[], context: CliContext): Prom
   } catch (thrown) {
     return reportFailure(thrown, context);
   }
+}
+
+/** What `--help` says of each command, in the order of the main help. For docs/cli.md. */
+export function helpPages(): readonly { readonly command: string; readonly help: string }[] {
+  const pages: { command: string; help: string }[] = [];
+  let help = '';
+  const capture = {
+    isTerminal: false,
+    columns: undefined,
+    write: async (text: string) => {
+      help += text;
+    },
+  };
+  const context: CliContext = {
+    env: {},
+    stdout: capture,
+    stderr: capture,
+    readStdin: async () => Buffer.alloc(0),
+    onStopSignal: () => () => {},
+  };
+  const visit = (command: Command, name: string): void => {
+    help = '';
+    command.outputHelp();
+    pages.push({ command: name, help });
+    for (const inner of command.commands) visit(inner, `${name} ${inner.name()}`);
+  };
+  visit(
+    buildProgram(context, () => {}),
+    'causeway',
+  );
+  return pages;
 }

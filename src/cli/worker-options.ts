@@ -11,7 +11,7 @@ export interface WorkerCommandOptions {
   readonly hub?: string;
   readonly organisation?: string;
   readonly apiKey?: string;
-  readonly group: string;
+  readonly group?: string;
   readonly tags?: string;
   readonly node?: string;
   readonly data?: string;
@@ -47,7 +47,7 @@ export function describeWorker(command: Command): Command {
     .option('--hub <host:port>', "the hub's worker port (default: from credentials.json)")
     .option('--organisation <id>', 'organisation to work for (default: from credentials.json)')
     .option('--api-key <key>', "a user's API key (CAUSEWAY_API_KEY; default: from credentials.json)")
-    .option('--group <zone>', 'the zone; without one the worker is on its own', '')
+    .option('--group <zone>', 'the zone; without one the worker is on its own')
     .option('--tags <a,b>', 'receive only APIs with one of these tags; without: all of the organisation')
     .option('--node <id>', 'name of this worker, unique and stable (default: made up once and kept)')
     .option('--data <folder>', 'folder with credentials.json (CAUSEWAY_DATA_PATH; default: ./var)')
@@ -98,7 +98,7 @@ export async function workerSettings(
     address: { target, tls: await tlsOf(options) },
     organisation,
     apiKey,
-    group: options.group,
+    group: options.group ?? '',
     tags: tags.filter((tag) => tag !== ''),
     segmented: options.tags !== undefined,
     codecs: [codecOf(options.compression)],

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { renderPages } from '../../scripts/docs/pages.mjs';
+import { helpPages } from '../../src/cli/program.js';
 import { optionSections, optionTable } from '../../src/config/option-table.js';
 import { limits } from '../../src/domain/limits.js';
 import { errorCatalogue, exitCodes } from '../../src/errors/catalogue.js';
@@ -17,6 +18,7 @@ const pages = renderPages({
   metricTable,
   limits,
   limitsSource: read('src/domain/limits.ts'),
+  helpPages: helpPages(),
 });
 
 test.each(pages)('$path says what its table says', ({ path, text }) => {

@@ -11,7 +11,7 @@ export function describeDemo(command: Command): Command {
       'show the whole story in one terminal: a hub, two zones, two organisations, under half a minute',
     )
     .option('--keep', 'leave the folder with all data behind and say where it is')
-    .option('--json', 'print {"ok","steps","workers","analytics"}')
+    .option('--json', 'print {"ok","took_ms","steps","changes","analytics"}')
     .addHelpText(
       'after',
       `

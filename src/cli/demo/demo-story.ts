@@ -68,7 +68,7 @@ export class DemoStory {
 
   async tell(): Promise<DemoOutcome> {
     try {
-      return await this.#tell();
+      return await Promise.race([this.#tell(), untilAborted(this.#stage.aborted)]);
     } catch (thrown) {
       if (thrown instanceof DemoFailure) throw thrown;
       const { aborted } = this.#stage;
@@ -361,6 +361,14 @@ export class DemoStory {
   #done(step: DemoStep): Promise<void> {
     return this.#stage.onStep(step);
   }
+}
+
+function untilAborted(aborted: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const fail = () => reject(new Error(String(aborted.reason)));
+    if (aborted.aborted) fail();
+    else aborted.addEventListener('abort', fail, { once: true });
+  });
 }
 
 async function zoneLags(api: HubApi) {

@@ -30,7 +30,7 @@ export async function runDemo(context: CliContext, options: DemoOptions): Promis
   let failed = true;
   try {
     const report = await play(context, options, hub, folder, abort.signal);
-    if (options.json === true) await writeJson(context.stdout, { ok: true, ...report });
+    if (options.json === true) await writeJson(context.stdout, reportJson(report));
     else await printOutcome(context, report);
     failed = false;
     return exitCodes.ok;
@@ -108,6 +108,33 @@ async function play(
   const expected = outcome.reported - outcome.leftOut;
   check(step, stored === expected, `tyk_analytics has ${stored} records and not ${expected}`);
   return { ...outcome, steps, stored, tookMs: Math.round(performance.now() - startMs) };
+}
+
+function reportJson({
+  steps,
+  delivered,
+  missed,
+  resumedAfter,
+  reported,
+  leftOut,
+  stored,
+  tookMs,
+}: DemoReport) {
+  return {
+    ok: true,
+    took_ms: tookMs,
+    steps: steps.map(({ name, cells }) => ({
+      name,
+      workers: Object.fromEntries(
+        Object.entries(cells).map(([worker, cell]) => [
+          worker,
+          { what: cell?.what, ms: cell?.ms === undefined ? null : Math.round(cell.ms) },
+        ]),
+      ),
+    })),
+    changes: { delivered, missed, resumed_after: resumedAfter },
+    analytics: { reported, left_out: leftOut, stored },
+  };
 }
 
 async function printOutcome(context: CliContext, report: DemoReport): Promise<void> {
