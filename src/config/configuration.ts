@@ -107,6 +107,18 @@ export function normalise(values: OptionValues) {
     causeway: {
       dataPath,
       catalogPath: values['causeway.catalog_path'] || join(dataPath, 'control-plane'),
+      catalogCheckSeconds: values['causeway.catalog_check_seconds'],
+      /** Empty: the names that are known. */
+      catalogTables: {
+        organisations: values['causeway.catalog_tables.organisations'],
+        users: values['causeway.catalog_tables.users'],
+        user_groups: values['causeway.catalog_tables.user_groups'],
+        apis: values['causeway.catalog_tables.apis'],
+        policies: values['causeway.catalog_tables.policies'],
+        client_idps: values['causeway.catalog_tables.client_idps'],
+      },
+      /** As `table.field=column`. */
+      catalogColumns: values['causeway.catalog_columns'],
       changeLogEntriesMax: values['causeway.change_log_entries_max'],
       heartbeatIntervalSeconds: values['causeway.heartbeat_interval_seconds'],
       drainTimeoutSeconds: values['causeway.drain_timeout_seconds'],

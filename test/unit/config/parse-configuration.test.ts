@@ -22,7 +22,7 @@ describe('the table', () => {
 
   test('names our own options by their path', () => {
     for (const option of allOptions.filter(({ path }) => path.startsWith('causeway.'))) {
-      expect(option.env).toEqual([option.path.replace('.', '_').toUpperCase()]);
+      expect(option.env).toEqual([option.path.replaceAll('.', '_').toUpperCase()]);
     }
   });
 });
