@@ -1,0 +1,259 @@
+import {
+  type CatalogItem,
+  decodeApi,
+  decodeClientIdp,
+  decodeOrganisation,
+  decodePolicy,
+  decodeUser,
+  type ItemProblem,
+  oasProblem,
+  problem,
+} from './catalog-item.js';
+import { isString, type JsonMember, membersOf, rootOf, textOf } from './json-members.js';
+import { type JsonObject, parseJsonObject } from './json-object.js';
+import { unescapeDots } from './unescape-dots.js';
+
+/** The tables or collections of a control plane. */
+export const catalogTables = [
+  'organisations',
+  'users',
+  'user_groups',
+  'apis',
+  'policies',
+  'client_idps',
+] as const;
+export type CatalogTable = (typeof catalogTables)[number];
+
+/** A group and who is said to be in it, beyond what the users say themselves. */
+export interface UserGroup {
+  readonly id: string;
+  readonly members: readonly string[];
+}
+
+/** What one row says. `nothing`: it is in order, and no business of ours (deleted; a user without a key). */
+export type RowItem =
+  | CatalogItem
+  | { readonly type: 'group'; readonly group: UserGroup }
+  | { readonly type: 'nothing' };
+
+export interface RowText {
+  readonly table: CatalogTable;
+  readonly source: string;
+  readonly fields: Buffer;
+  readonly document: Buffer | undefined;
+}
+
+/**
+ * Reads one row of a database. Definitions are in database form.
+ *
+ * What people are made of is found by name in any case, with and without underscores: databases spell it
+ * `accesskey`, JSON spells it `access_key`. Definitions are decoded by gateways, which know one spelling; mapping
+ * names to it is the store's part.
+ */
+export function decodeRow(row: RowText, options: { readonly unescapeDots: boolean }): RowItem {
+  const parsed = parseJsonObject(row.fields, 'the row');
+  if (parsed.text === undefined) return problem(parsed.problem);
+  const fields = parsed.value;
+  if (isGiven(find(fields, 'deleted_at'))) return { type: 'nothing' };
+  switch (row.table) {
+    case 'organisations':
+      return decodeOrganisation({
+        id: idOf(fields),
+        owner_name: find(fields, 'owner_name', 'name'),
+        hybrid_enabled: find(fields, 'hybrid_enabled'),
+        event_options: find(fields, 'event_options'),
+      });
+    case 'users':
+      return decodeUserRow(fields);
+    case 'user_groups':
+      return decodeGroup(fields);
+    default:
+      return decodeDefinitionRow(row, row.table, fields, options);
+  }
+}
+
+function decodeUserRow(fields: JsonObject): RowItem {
+  const accessKey = find(fields, 'access_key');
+  if (!isGiven(accessKey)) return { type: 'nothing' };
+  return decodeUser({
+    id: idOf(fields),
+    org_id: find(fields, 'org_id'),
+    email_address: find(fields, 'email_address'),
+    access_key: accessKey,
+    active: find(fields, 'active', 'is_active') ?? false,
+    user_group_ids: find(fields, 'user_group_ids', 'groups_ids', 'group_ids'),
+    user_group_id: find(fields, 'user_group_id'),
+    group_id: find(fields, 'group_id'),
+  });
+}
+
+function decodeGroup(fields: JsonObject): RowItem {
+  const id = idOf(fields);
+  if (typeof id !== 'string' || id === '') return problem('id: expected a text that is not empty');
+  const members = find(fields, 'user_ids', 'users', 'members') ?? [];
+  if (!Array.isArray(members)) return problem('user_ids: expected array');
+  return { type: 'group', group: { id, members: members.filter((member) => typeof member === 'string') } };
+}
+
+type DefinitionTable = Exclude<CatalogTable, 'organisations' | 'users' | 'user_groups'>;
+
+/** What a definition needs, from the fields beside it when it does not say so itself; the first that is given. */
+const identities: Readonly<Record<DefinitionTable, Readonly<Record<string, readonly string[]>>>> = {
+  apis: { api_id: ['api_id'], org_id: ['org_id'] },
+  policies: { _id: ['_id', 'id'], org_id: ['org_id'] },
+  client_idps: { client_idp_id: ['client_idp_id', '_id', 'id'], org_id: ['org_id'] },
+};
+
+/** What a row of APIs holds that is no part of a definition. */
+const besideApi = ['oas', 'oas_doc', '_id'];
+
+function decodeDefinitionRow(
+  row: RowText,
+  table: DefinitionTable,
+  fields: JsonObject,
+  options: { readonly unescapeDots: boolean },
+): RowItem {
+  const whole = unwrap(row, fields);
+  if ('type' in whole) return whole;
+  const text = withIdentity(table, whole, fields);
+  const raw = { source: row.source, form: 'database', ...text } as const;
+  if (table === 'policies') return decodePolicy(raw);
+  if (table === 'client_idps') return decodeClientIdp(raw);
+
+  const isOas = raw.value['is_oas'] === true;
+  const oas = isOas ? findOas([row.document, row.fields], options) : undefined;
+  if (oas !== undefined && 'type' in oas) return oas;
+  const outer = row.document === undefined ? whole.outer : { ...fields, ...whole.outer };
+  const item = decodeApi(raw, oas, {
+    user_owners: textsOf(outer, 'user_owners'),
+    user_group_owners: textsOf(outer, 'user_group_owners'),
+  });
+  if (item.type !== 'definition' || !item.awaitsOas) return item;
+  return problem('oas_doc: expected object, because is_oas is true');
+}
+
+interface WholeText {
+  readonly value: JsonObject;
+  readonly text: Buffer;
+  /** What stands around the definition. */
+  readonly outer: JsonObject;
+}
+
+/** The definition, out of whatever it is wrapped in. */
+function unwrap(row: RowText, fields: JsonObject): WholeText | ItemProblem {
+  let whole: WholeText = { value: fields, text: row.fields, outer: {} };
+  if (row.document !== undefined) {
+    const parsed = parseJsonObject(row.document, 'the definition');
+    if (parsed.text === undefined) return problem(parsed.problem);
+    whole = { value: parsed.value, text: parsed.text, outer: {} };
+  }
+  const inner = whole.value['api_definition'];
+  if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) return whole;
+  const member = membersOf(whole.text, rootOf(whole.text)).findLast(({ name }) => name === 'api_definition');
+  if (member === undefined) return whole;
+  const text = whole.text.subarray(member.value.start, member.value.end);
+  return { value: inner as JsonObject, text, outer: whole.value };
+}
+
+/**
+ * The text with the identity it needs and, for an API, without what a database keeps beside it. The same text when
+ * there is nothing to change.
+ */
+function withIdentity(
+  table: DefinitionTable,
+  { value, text }: WholeText,
+  fields: JsonObject,
+): { readonly value: JsonObject; readonly text: Buffer } {
+  const added: [string, unknown][] = [];
+  for (const [name, others] of Object.entries(identities[table])) {
+    if (isGiven(value[name])) continue;
+    const found = others.map((other) => value[other] ?? fields[other]).find(isGiven);
+    if (found !== undefined) added.push([name, found]);
+  }
+  if (table === 'apis') {
+    const id = [value['_id'], value['id'], fields['_id']].find(isGiven);
+    if (id !== undefined && id !== value['id']) added.push(['id', id]);
+  }
+  const names = new Set(added.map(([name]) => name));
+  const members = membersOf(text, rootOf(text));
+  const kept = members.filter(
+    ({ name }) => !names.has(name) && !(table === 'apis' && besideApi.includes(name)),
+  );
+  if (added.length === 0 && kept.length === members.length) return { value, text: compactCopy(text) };
+  const parts = [
+    ...added.map(([name, found]) => `${JSON.stringify(name)}:${JSON.stringify(found)}`),
+    ...kept.map(({ nameRange, value: range }) => {
+      return `${text.toString('utf8', nameRange.start, nameRange.end)}:${text.toString('utf8', range.start, range.end)}`;
+    }),
+  ];
+  return {
+    value: { ...value, ...Object.fromEntries(added) },
+    text: compactCopy(Buffer.from(`{${parts.join(',')}}`)),
+  };
+}
+
+/** Of the documents named in any of these texts, the first that is one. */
+function findOas(
+  texts: readonly (Buffer | undefined)[],
+  options: { readonly unescapeDots: boolean },
+): Buffer | ItemProblem | undefined {
+  for (const text of texts) {
+    if (text === undefined) continue;
+    const member = oasMember(text);
+    if (member === undefined) continue;
+    // A text column or field may hold the document as text.
+    const found = isString(text, member.value)
+      ? Buffer.from(textOf(text, member.value))
+      : text.subarray(member.value.start, member.value.end);
+    if (found.length === 0) continue;
+    const parsed = parseJsonObject(found, 'oas_doc');
+    if (parsed.text === undefined) return problem(`oas_doc: ${parsed.problem}`);
+    if (Object.keys(parsed.value).length === 0) continue;
+    const reason = oasProblem(parsed.value);
+    if (reason !== undefined) return problem(`oas_doc.${reason}`);
+    return compactCopy(options.unescapeDots ? unescapeDots(parsed.text) : parsed.text);
+  }
+  return undefined;
+}
+
+function oasMember(text: Buffer): JsonMember | undefined {
+  const isNull = ({ value }: JsonMember) => text.toString('utf8', value.start, value.end) === 'null';
+  const members = membersOf(text, rootOf(text)).filter((member) => !isNull(member));
+  return members.findLast(({ name }) => name === 'oas_doc') ?? members.findLast(({ name }) => name === 'oas');
+}
+
+/** Definitions live long: they must not keep the larger piece of memory alive that they were cut from. */
+function compactCopy(text: Buffer): Buffer {
+  if (text.length === text.buffer.byteLength) return text;
+  const copy = Buffer.allocUnsafeSlow(text.length);
+  text.copy(copy);
+  return copy;
+}
+
+function idOf(fields: JsonObject): unknown {
+  return [fields['_id'], fields['id']].find(isGiven);
+}
+
+/** The first of the fields that is given, whatever its case and underscores. */
+function find(fields: JsonObject, ...names: readonly string[]): unknown {
+  for (const name of names) {
+    if (isGiven(fields[name])) return fields[name];
+    const wanted = squash(name);
+    const other = Object.keys(fields).find((field) => squash(field) === wanted && isGiven(fields[field]));
+    if (other !== undefined) return fields[other];
+  }
+  return undefined;
+}
+
+export function squash(name: string): string {
+  return name.replaceAll('_', '').toLowerCase();
+}
+
+function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== null && value !== '';
+}
+
+function textsOf(fields: JsonObject, name: string): readonly string[] {
+  const found = fields[name];
+  return Array.isArray(found) ? found.filter((one) => typeof one === 'string') : [];
+}
