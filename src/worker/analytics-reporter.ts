@@ -119,11 +119,17 @@ export class AnalyticsReporter {
       .catch((thrown: unknown) => this.#tryLater(describeError(thrown)))
       .finally(() => {
         this.#sending = false;
+        // Something may have come between the last look and this moment.
+        if (this.#maySend && this.#waiting.length > 0) this.#send();
       });
   }
 
+  get #maySend(): boolean {
+    return this.#connection !== undefined && this.#retry === undefined && this.#inFlight.size < inFlightMax;
+  }
+
   async #sendWaiting(): Promise<void> {
-    while (this.#connection !== undefined && this.#retry === undefined && this.#inFlight.size < inFlightMax) {
+    while (this.#maySend && this.#connection !== undefined) {
       const batch = this.#waiting.shift();
       if (batch === undefined) return;
       this.#inFlight.set(batch.id, batch);

@@ -1,5 +1,6 @@
-import { chmod, mkdir, open, rename, rm } from 'node:fs/promises';
+import { chmod, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { makeFolder } from '../std/make-folder.js';
 
 /** Files written at the same time: enough to hide the disk, few enough for small descriptor tables. */
 const parallelMax = 32;
@@ -12,7 +13,7 @@ export interface FileWrite {
 
 /** Readable by its owner only, also when it is there already. */
 export async function makePrivateFolder(path: string): Promise<void> {
-  await mkdir(path, { recursive: true, mode: 0o700 });
+  await makeFolder(path, 0o700);
   await chmod(path, 0o700);
 }
 

@@ -115,13 +115,19 @@ export class SyncSession {
       this.#paused = true;
       this.#stream.pause();
     }
+    this.#work();
+  }
+
+  #work(): void {
     if (this.#applying) return;
     this.#applying = true;
     this.#applyQueue()
       .catch((thrown: unknown) => this.#fail(thrown))
       .finally(() => {
         this.#applying = false;
-        if (this.#closed) this.abandon();
+        // A message may have come between the end of the queue and this moment.
+        if (this.#queue.length > 0 && !this.#ended) this.#work();
+        else if (this.#closed) this.abandon();
       });
   }
 
