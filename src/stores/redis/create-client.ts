@@ -36,7 +36,6 @@ export function createClient(access: RedisAccess, options: ClientOptions): Redis
       slotsRefreshTimeout: access.timeoutMs,
       // A failed-over primary is noticed by MOVED and by lost connections; this is for what makes neither.
       slotsRefreshInterval: 30_000,
-      enableAutoPipelining: true,
       // With TLS the names of the nodes have to reach the certificate check as they are.
       ...(access.tls === undefined ? {} : { dnsLookup: (address, callback) => callback(null, address) }),
     });

@@ -16,20 +16,27 @@ const namesPerCommandMax = 500;
  * Reads that are asked for in one turn of the event loop go out together: one MGET costs a tenth of as many
  * single reads. The life of a value costs a PTTL of its own, so it is asked for only where it is wanted.
  *
- * A Cluster answers an MGET only when all names are in one slot, so there each name is a GET; the driver
- * puts those of one node into one write.
+ * A Cluster answers an MGET only when all names are in one slot, so there each name is a GET. The driver's
+ * own pipelining of those was tried and left: it was no faster, and it does not follow slots that moved.
  */
 export class ReadBatches {
   readonly #run: <Result>(call: (client: RedisClient) => Promise<Result>) => Promise<Result>;
+  readonly #separate: boolean;
   #waiting: Request[] = [];
 
-  constructor(run: <Result>(call: (client: RedisClient) => Promise<Result>) => Promise<Result>) {
+  /** `separate`: a Cluster, where one part may fail and the others must not fail with it. */
+  constructor(
+    run: <Result>(call: (client: RedisClient) => Promise<Result>) => Promise<Result>,
+    separate: boolean,
+  ) {
     this.#run = run;
+    this.#separate = separate;
   }
 
   read(names: readonly string[], ttl: boolean): Promise<readonly (StoredValue | undefined)[]> {
     return new Promise((resolve, reject) => {
-      if (this.#waiting.push({ names, ttl, resolve, reject }) === 1) setImmediate(() => this.#flush());
+      if (this.#separate) this.#send([{ names, ttl, resolve, reject }], ttl);
+      else if (this.#waiting.push({ names, ttl, resolve, reject }) === 1) setImmediate(() => this.#flush());
     });
   }
 

@@ -26,7 +26,7 @@ export class RedisKeyStore implements KeyStore {
 
   constructor(access: RedisAccess, options: RedisKeyStoreOptions) {
     this.#link = new RedisLink(access, options);
-    this.#reads = new ReadBatches((call) => this.#link.run(call));
+    this.#reads = new ReadBatches((call) => this.#link.run(call), access.enableCluster);
     this.#markSuffix = options.markSuffix;
   }
 

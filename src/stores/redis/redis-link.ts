@@ -3,7 +3,7 @@ import type { Clock } from '../../ports/clock.js';
 import type { Log } from '../../ports/log.js';
 import { type ClientOptions, createClient, type RedisClient } from './create-client.js';
 import type { RedisAccess } from './redis-access.js';
-import { explainRedisTrouble } from './redis-trouble.js';
+import { explainRedisTrouble, hintAtFirstConnection } from './redis-trouble.js';
 
 export interface LinkOptions extends Omit<ClientOptions, 'connectionName'> {
   readonly clock: Clock;
@@ -21,8 +21,9 @@ export class RedisLink {
   readonly #options: LinkOptions;
   /** Monotonic; undefined: it is there. */
   #awaySinceMs: number | undefined;
-  #trouble: string | undefined = 'not connected yet';
+  #trouble: string | undefined;
   #told: string | undefined;
+  #wasReady = false;
   #closed = false;
 
   constructor(access: RedisAccess, options: LinkOptions) {
@@ -39,7 +40,7 @@ export class RedisLink {
 
   /** Why it cannot be used at the moment, naming the option; undefined when it can. */
   trouble(): string | undefined {
-    return this.#awaySinceMs === undefined ? undefined : this.#trouble;
+    return this.#awaySinceMs === undefined ? undefined : (this.#trouble ?? 'not connected yet');
   }
 
   /** Resolves when it is connected, or when `waitMs` are over: being away is not a reason not to start. */
@@ -78,10 +79,8 @@ export class RedisLink {
 
   /** The driver's own words for "the connection went" say less than what made it go. */
   #reasonOf(error: unknown): string {
-    const generic =
-      error instanceof Error &&
-      /max retries per request|Connection is closed|Command aborted|startup nodes/.test(error.message);
-    if (generic && this.#trouble !== undefined) return this.#trouble;
+    const away = this.#awaySinceMs !== undefined;
+    if (this.#trouble !== undefined && (away || isConsequence(error))) return this.#trouble;
     return explainRedisTrouble(error, this.#options.path, this.#access);
   }
 
@@ -91,7 +90,12 @@ export class RedisLink {
   }
 
   #noted(error: unknown): void {
-    this.#trouble = explainRedisTrouble(error, this.#options.path, this.#access);
+    if (isConsequence(error)) return;
+    const { path } = this.#options;
+    const explained = explainRedisTrouble(error, path, this.#access);
+    const unclear = /closed the connection$|answer in time$/.test(explained);
+    const hint = unclear && !this.#wasReady ? hintAtFirstConnection(path, this.#access) : '';
+    this.#trouble = `${explained}${hint}`;
   }
 
   #failed(error: unknown): void {
@@ -105,6 +109,7 @@ export class RedisLink {
   }
 
   #ready(): void {
+    this.#wasReady = true;
     const wasTold = this.#told !== undefined;
     this.#awaySinceMs = undefined;
     this.#trouble = undefined;
@@ -115,7 +120,7 @@ export class RedisLink {
   #away(): void {
     if (this.#closed) return;
     this.#awaySinceMs ??= this.#options.clock.monotonicMs();
-    this.#trouble ??= `${this.#options.path}: it closed the connection`;
+    if (this.#trouble === undefined) this.#noted(new Error('closed'));
     this.#tell();
   }
 
@@ -129,6 +134,12 @@ export class RedisLink {
       reason: this.#trouble,
     });
   }
+}
+
+/** The driver telling a call that there is no connection, as opposed to why there is none. */
+function isConsequence(error: unknown): boolean {
+  const said = error instanceof Error ? error.message : '';
+  return /max retries per request|Connection is closed|Command aborted|startup nodes/i.test(said);
 }
 
 /** Rejects when `promise` takes longer. What it was waiting for goes on. */

@@ -95,10 +95,20 @@ export function explainRedisTrouble(thrown: unknown, path: RedisOptionPath, acce
     : `${path}.${found.option}: ${where}: ${found.text}`;
 }
 
+/** What a connection that was never any good may lack, where the other side just closes it or is silent. */
+export function hintAtFirstConnection(path: RedisOptionPath, { tls }: RedisAccess): string {
+  if (tls === undefined) return `; if it takes TLS only, turn on ${path}.use_ssl`;
+  return tls.certFile === ''
+    ? `; if it speaks no TLS, turn off ${path}.use_ssl; if it wants a client certificate, set ${path}.cert_file`
+    : `; if it speaks no TLS, turn off ${path}.use_ssl`;
+}
+
 function explainSentinels(said: string, path: RedisOptionPath, access: RedisAccess): string {
   const last = /Last error: (.*)$/s.exec(said)?.[1];
   const where = addressesOf(access);
-  if (last === undefined) return `${path}.master_name: ${where}: no Sentinel knows a master of that name`;
+  if (last === undefined || /No such master/i.test(last)) {
+    return `${path}.master_name: ${where}: no Sentinel knows a master of that name`;
+  }
   if (/WRONGPASS|NOAUTH|invalid password/i.test(last)) {
     return `${path}.sentinel_password: ${where}: the Sentinels refuse the password, or want one`;
   }
