@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, open, readdir, realpath, unlink } from 'node:fs/promises';
+import { chmod, open, readdir, realpath, unlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { CausewayError, describeError } from '../../errors/causeway-error.js';
+import { makeFolder } from '../../std/make-folder.js';
 import { lockFolder } from './folder-lock.js';
 
 /** The folder that holds everything an embedded hub keeps. One process at a time. */
@@ -41,12 +42,11 @@ const fileMode = 0o600;
 
 async function prepare(path: string): Promise<string> {
   try {
-    const created = await mkdir(path, { recursive: true, mode: folderMode });
+    const created = await makeFolder(path, folderMode);
     const real = await realpath(path);
     // A folder made for us by a person or a volume is empty at first; one with other things in it keeps
     // its mode, because it may be meant to be shared.
-    if (created === undefined && (await readdir(real)).length === 0)
-      await chmod(real, folderMode).catch(() => {});
+    if (!created && (await readdir(real)).length === 0) await chmod(real, folderMode).catch(() => {});
     await checkWritable(join(real, `write-check-${randomBytes(8).toString('hex')}`));
     return real;
   } catch (error) {
