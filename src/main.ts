@@ -31,6 +31,7 @@ function outputOf(stream: WriteStream): TextOutput {
   });
   return {
     isTerminal: stream.isTTY === true,
+    columns: stream.isTTY === true ? stream.columns : undefined,
     write: (text) =>
       new Promise((resolve) => {
         stream.write(text, () => resolve());

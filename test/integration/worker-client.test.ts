@@ -169,7 +169,9 @@ test('refuses what it cannot apply and applies it when it comes again', async ()
   hub.catalog.put(definition('api', 'orders', { v: 2 }));
   await hub.distributor.reload();
   await until(() => ofType('apply-failed').length === 1, 'nack');
-  expect([...hub.fanout.sessions()][0]?.lastNack).toContain('does not answer');
+  const lastNack = () => [...hub.fanout.sessions()][0]?.lastNack;
+  await until(() => lastNack() !== undefined, 'nack at the hub');
+  expect(lastNack()).toContain('does not answer');
   await until(() => ofType('key').length === 1 && ofType('put').length === 2, 'redelivery');
   expect((await worker.readKey('apikey-k1'))?.value.toString()).toBe('{"v":1}');
   expect(ofType('welcome')).toHaveLength(1);
