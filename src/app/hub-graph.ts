@@ -111,7 +111,11 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
       obfuscate,
       ownsApi: (organisation, apiId) => distributor.isSoleOwnerOfApi(organisation, apiId),
     },
-    { hashKeys: configuration.hashKeys, negativeCacheMs: 0 },
+    {
+      hashKeys: configuration.hashKeys,
+      negativeCacheMs: 0,
+      certificateSecret: configuration.security.privateCertificateEncodingSecret,
+    },
   );
   const keyWriter = new KeyWriter(
     { ...ports, store: stores.keyStore, changeLog: stores.changeLog },

@@ -1,9 +1,10 @@
+import { decryptPrivateKeys } from '../../domain/certificate-pem.js';
 import { type KeyName, parseKeyName, sessionNamesOf, sessionPrefix } from '../../domain/key-names.js';
 import { limits } from '../../domain/limits.js';
 import type { WorkerIdentity } from '../../domain/worker.js';
 import { CausewayError } from '../../errors/causeway-error.js';
 import type { Clock } from '../../ports/clock.js';
-import type { KeyStore, StoredValue } from '../../ports/key-store.js';
+import type { KeyStore, ReadOptions, StoredValue } from '../../ports/key-store.js';
 import type { Log, Obfuscate } from '../../ports/log.js';
 import type { Metrics } from '../../ports/metrics.js';
 import { SingleFlight } from '../../std/single-flight.js';
@@ -29,6 +30,8 @@ export interface KeyReaderOptions {
   readonly hashKeys: boolean;
   /** How long an absent name is remembered; 0: not at all. */
   readonly negativeCacheMs: number;
+  /** Secret with which the control plane encrypts private keys. Default empty: it does not. */
+  readonly certificateSecret?: string;
 }
 
 interface Question {
@@ -38,7 +41,7 @@ interface Question {
   readonly candidates: readonly string[];
 }
 
-type Outcome = 'found' | 'not-found' | 'denied';
+type Outcome = 'found' | 'not-found' | 'denied' | 'unreadable';
 
 /**
  * Reads the control plane's keys for workers: the one place where a name from a worker becomes a read.
@@ -55,25 +58,34 @@ export class KeyReader {
   readonly #options: KeyReaderOptions;
   readonly #absent: NegativeCache;
   readonly #flights: SingleFlight<StoredValue | undefined>;
+  /** Of reads that do not want to know how long a value lives. */
+  readonly #lifelessFlights: SingleFlight<StoredValue | undefined>;
   readonly #denialLines: TokenBucket;
+  readonly #unreadableLines: TokenBucket;
 
   constructor(ports: KeyReaderPorts, options: KeyReaderOptions) {
     this.#ports = ports;
     this.#options = options;
     this.#absent = new NegativeCache(ports.clock, options.negativeCacheMs, limits.absentKeysMax);
-    this.#flights = new SingleFlight((name, value) => {
+    const landed = (name: string, value: StoredValue | undefined): void => {
       if (value === undefined) this.#absent.add(name);
-    });
-    this.#denialLines = new TokenBucket({ capacity: 10, tokensPerMinute: 10 }, ports.clock.monotonicMs());
+    };
+    this.#flights = new SingleFlight(landed);
+    this.#lifelessFlights = new SingleFlight(landed);
+    const rationed = { capacity: 10, tokensPerMinute: 10 };
+    this.#denialLines = new TokenBucket(rationed, ports.clock.monotonicMs());
+    this.#unreadableLines = new TokenBucket(rationed, ports.clock.monotonicMs());
   }
 
   /**
    * One answer per name, in order; undefined: nothing there for this worker. Rejects with LIMIT_EXCEEDED
    * for too many names and with STORE_UNAVAILABLE when the store fails: an error is never "not there".
+   * `options.ttl` false is cheaper, for who does not look at `remainingTtlMs`.
    */
   async read(
     identity: WorkerIdentity,
     names: readonly string[],
+    options: ReadOptions = {},
   ): Promise<readonly (StoredValue | undefined)[]> {
     if (names.length > limits.keysPerCallMax) {
       this.#ports.metrics.add('causeway_limit_hits_total', { limit: 'keysPerCallMax' });
@@ -87,7 +99,7 @@ export class KeyReader {
     for (const { candidates } of questions) {
       for (const name of candidates) if (!this.#absent.has(name)) wanted.add(name);
     }
-    const values = await this.#load([...wanted]);
+    const values = await this.#load([...wanted], options.ttl ?? true);
     return questions.map((question) => this.#answer(identity, question, values));
   }
 
@@ -98,14 +110,16 @@ export class KeyReader {
     for (const one of names) {
       this.#absent.delete(one);
       this.#flights.forget(one);
+      this.#lifelessFlights.forget(one);
     }
   }
 
-  async #load(names: readonly string[]): Promise<ReadonlyMap<string, StoredValue | undefined>> {
+  async #load(names: readonly string[], ttl: boolean): Promise<ReadonlyMap<string, StoredValue | undefined>> {
     if (names.length === 0) return new Map();
-    const values = await this.#flights.fetch(names, async (missing) => {
+    const flights = ttl ? this.#flights : this.#lifelessFlights;
+    const values = await flights.fetch(names, async (missing) => {
       try {
-        return await this.#ports.store.getMany(missing);
+        return await this.#ports.store.getMany(missing, { ttl });
       } catch (error) {
         this.#ports.metrics.add('causeway_store_errors_total', { store: 'keys' });
         throw error;
@@ -152,14 +166,32 @@ export class KeyReader {
     for (const name of question.candidates) {
       const stored = values.get(name);
       if (stored === undefined) continue;
-      if (inScope(identity, question.parsed, name, stored)) {
-        this.#ports.metrics.add('causeway_keys_read_total', { result: 'found' });
-        return stored;
+      if (!inScope(identity, question.parsed, name, stored)) {
+        outcome = 'denied';
+        continue;
       }
-      outcome = 'denied';
+      const answer = question.parsed.kind === 'certificate' ? this.#inClear(name, stored) : stored;
+      if (answer !== undefined) {
+        this.#ports.metrics.add('causeway_keys_read_total', { result: 'found' });
+        return answer;
+      }
+      outcome = 'unreadable';
     }
     this.#ports.metrics.add('causeway_keys_read_total', { result: outcome });
     if (outcome === 'denied') this.#tellDenied(identity, question);
+    return undefined;
+  }
+
+  /** Gateways of today refuse a certificate whose private key is still encrypted, so the hub decrypts it. */
+  #inClear(name: string, stored: StoredValue): StoredValue | undefined {
+    const value = decryptPrivateKeys(stored.value, this.#options.certificateSecret ?? '');
+    if (value !== undefined) return value === stored.value ? stored : { ...stored, value };
+    if (this.#unreadableLines.take(this.#ports.clock.monotonicMs())) {
+      this.#ports.log.error(
+        'a private key cannot be decrypted, its certificate is answered as not found; does security.private_certificate_encoding_secret have the value that the control plane encrypts with?',
+        { code: 'STORE_ITEM_UNREADABLE', name },
+      );
+    }
     return undefined;
   }
 

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { organisationId } from '../../../src/domain/identifiers.js';
 import { hashKey } from '../../../src/domain/key-hash.js';
@@ -234,4 +235,46 @@ describe('the negative cache', () => {
     expect(await read(b, 'apikey-k')).toEqual([undefined]);
     expect(await read(a, 'apikey-k')).toEqual([session(orgA)]);
   });
+});
+
+describe('certificates with an encrypted private key', () => {
+  const vectors = JSON.parse(
+    readFileSync(
+      new URL('../../fixtures/vectors/encrypted-private-keys.golden.json', import.meta.url),
+      'utf8',
+    ),
+  ) as Record<string, { encrypted: string; clear: string }>;
+  const { encrypted, clear } = vectors['pkcs8']!;
+  const name = `cert-raw-${orgA}${digest}`;
+
+  it('are answered with the key in clear', async () => {
+    const { read } = await setUp({ certificateSecret: 'test-secret' }, { [name]: encrypted });
+    expect(await read(a, name)).toEqual([clear]);
+    expect(await read(b, name)).toEqual([undefined]);
+  });
+
+  it('are not found, with a line that holds no secret, when the secret is wrong', async () => {
+    const { read, log, metrics } = await setUp({ certificateSecret: 'wrong-secret' }, { [name]: encrypted });
+    for (let time = 0; time < 50; time += 1) expect(await read(a, name)).toEqual([undefined]);
+    expect(log.lines).toHaveLength(10);
+    expect(log.lines[0]).toMatchObject({ level: 'error', fields: { code: 'STORE_ITEM_UNREADABLE', name } });
+    expect(JSON.stringify(log.lines)).not.toContain('wrong-secret');
+    expect(metrics.value('causeway_keys_read_total', { result: 'unreadable' })).toBe(50);
+  });
+});
+
+it('does not ask for the life of a value when nobody wants to know', async () => {
+  const { reader, store } = await setUp({}, { 'apikey-k': session(orgA) });
+  const asked: unknown[] = [];
+  const original = store.getMany.bind(store);
+  store.getMany = (names: readonly string[], options?: unknown) => {
+    asked.push(options);
+    return original(names);
+  };
+  await Promise.all([
+    reader.read(a, ['apikey-k'], { ttl: false }),
+    reader.read(a, ['apikey-k'], { ttl: false }),
+    reader.read(a, ['apikey-k']),
+  ]);
+  expect(asked).toEqual([{ ttl: false }, { ttl: true }]);
 });
