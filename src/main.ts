@@ -39,6 +39,9 @@ function outputOf(stream: WriteStream): TextOutput {
   };
 }
 
+// Deprecations in libraries are for us, not for those who read this process's output.
+process.noDeprecation = true;
+
 process.on('uncaughtException', (error) => {
   reportFailure(error, context).then((code) => process.exit(code));
 });

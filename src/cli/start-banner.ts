@@ -52,6 +52,16 @@ export async function printStartBanner(output: TextOutput, paint: Paint, facts: 
   );
 }
 
+/** The same for a pipe: one line, no secret. */
+export function startLine({
+  listen,
+  http,
+  organisation,
+  credentialsPath,
+}: Pick<BannerFacts, 'listen' | 'http' | 'organisation' | 'credentialsPath'>): string {
+  return `causeway: workers ${address(listen)}, HTTP http://${address(http)}, organisation ${organisation}, credentials in ${credentialsPath}`;
+}
+
 function address({ host, port }: { readonly host: string; readonly port: number }): string {
   const name = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
   return name.includes(':') ? `[${name}]:${port}` : `${name}:${port}`;

@@ -8,7 +8,7 @@ import {
   configurationPath,
 } from './configuration-options.js';
 import { paintFor } from './paint.js';
-import { printStartBanner } from './start-banner.js';
+import { printStartBanner, startLine } from './start-banner.js';
 
 export function describeStart(command: Command): Command {
   return addConfigurationOptions(command)
@@ -50,7 +50,7 @@ export async function start(context: CliContext, options: ConfigurationOptions):
       dataOption: options.data,
     });
   } else {
-    await context.stderr.write(`causeway: the credentials are in ${hub.credentialsPath}\n`);
+    await context.stderr.write(`${startLine(hub)}\n`);
   }
   const exitCode = await hub.finished;
   ignoreSignals();

@@ -181,12 +181,21 @@ class GrpcBridgeConnection implements BridgeConnection {
     const code = codeOfStatus[error.code];
     if (code === 'HUB_UNREACHABLE') {
       const { target } = this.#address;
-      return new CausewayError(code, `the hub at ${target} does not answer: ${error.details}`, {
+      return new CausewayError(code, `the hub at ${target} does not answer: ${readable(error.details)}`, {
         cause: error,
       });
     }
     return new CausewayError(code ?? 'INTERNAL', error.details, { cause: error });
   }
+}
+
+/** Without what the library says around the reason. */
+function readable(details: string): string {
+  return details
+    .replace(/^No connection established\. Last error: (?:Error: )?/, '')
+    .replace(/ ?Resolution note:.*$/s, '')
+    .replace(/ \(\d{4}-\d\d-\d\dT[^)]*\)/, '')
+    .replace(/\.$/, '');
 }
 
 /** The statuses of the contract; whatever else goes wrong between worker and hub is worth another attempt. */
