@@ -20,6 +20,8 @@ export class DeliveryLedger {
   /** Sent, or being sent, and not confirmed. */
   #snapshot: { readonly start: StartPosition; complete: boolean } | undefined;
   #snapshotRefused = false;
+  #lastSnapshot: StartPosition | undefined;
+  #owesAnswer = false;
   #turn = 0;
 
   /** Log position read up to, including entries that are not this view's business. */
@@ -55,6 +57,14 @@ export class DeliveryLedger {
     return this.#snapshotRefused ? this.#snapshot?.start : undefined;
   }
 
+  /**
+   * After a refusal the worker takes nothing for valid until the refused comes again; so something has to
+   * come, even if nothing is left of it.
+   */
+  get owesAnswer(): boolean {
+    return this.#owesAnswer;
+  }
+
   /** The worker is welcomed at this position. A snapshot counts as sent when {@link snapshotSent} is called. */
   startAt(start: StartPosition): void {
     this.#turn += 1;
@@ -63,8 +73,10 @@ export class DeliveryLedger {
     this.#announced = Math.max(this.#announced, start.sequence);
     this.#unconfirmed = [];
     this.#snapshotRefused = false;
+    this.#owesAnswer = false;
     if (start.mode === 'snapshot') {
       this.#snapshot = { start, complete: false };
+      this.#lastSnapshot = start;
       return;
     }
     // Where the worker resumes is where it says it stands: a confirmation like any other.
@@ -88,6 +100,7 @@ export class DeliveryLedger {
     this.#standsAt = to;
     this.#announced = Math.max(this.#announced, to);
     this.#unconfirmed.push(to);
+    this.#owesAnswer = false;
   }
 
   /** The worker is told by a heartbeat that nothing up to the position is still to come. */
@@ -123,11 +136,18 @@ export class DeliveryLedger {
   refuse(sequence: number): void {
     this.#turn += 1;
     this.#unconfirmed = [];
+    if (this.#snapshot === undefined && sequence <= (this.#lastSnapshot?.sequence ?? -1)) {
+      // A snapshot that was sent twice: the first was confirmed, the second is refused.
+      this.#snapshot = this.#lastSnapshot && { start: this.#lastSnapshot, complete: true };
+    }
     if (this.#snapshot === undefined) {
-      this.#position = this.#confirmed;
-      this.#standsAt = this.#acknowledged;
+      this.#owesAnswer = true;
+      // A worker that refuses what it has confirmed is believed.
+      this.#position = Math.max(0, Math.min(this.#confirmed, sequence - 1));
+      this.#standsAt = Math.min(this.#acknowledged, this.#position);
     } else if (this.#snapshot.complete && sequence > this.#snapshot.start.sequence) {
       // Only what followed the snapshot was refused.
+      this.#owesAnswer = true;
       this.#position = this.#snapshot.start.sequence;
       this.#standsAt = this.#position;
     } else this.#snapshotRefused = true;

@@ -22,8 +22,8 @@ export interface Delta {
   readonly changes: number;
   /** Some of them may be handed out only once. */
   readonly holdsOnce: boolean;
-  /** The encoded frame; undefined when there is nothing to send. */
-  bytes(codec: Codec): Promise<Buffer> | undefined;
+  /** The encoded frame; undefined when there is nothing to send and `evenEmpty` is not asked for. */
+  bytes(codec: Codec, evenEmpty?: boolean): Promise<Buffer> | undefined;
 }
 
 /**
@@ -66,7 +66,6 @@ export class ViewStream {
       onceThrough: known.onceThrough > from ? known.onceThrough : 0,
     };
     const after = Math.min(standsAt, this.#quiet.get(from) ?? from);
-    if (after < from) this.#rememberQuiet(from, after);
     const name = `${from} ${after} ${effective.definitionsThrough} ${effective.onceThrough}`;
     const cached = this.#deltas.get(name);
     if (cached !== undefined) return cached;
@@ -92,14 +91,17 @@ export class ViewStream {
     const changes = firstOf(selected, limits.chunkBytesMax);
     const cut = changes.length < selected.length ? changes[changes.length - 1] : undefined;
     const to = cut?.sequence ?? last.sequence;
-    if (changes.length === 0) this.#rememberQuiet(to, after);
+    const isPlain = known.definitionsThrough === 0 && known.onceThrough === 0;
+    if (changes.length === 0 && isPlain) this.#rememberQuiet(to, after);
     return new EncodedDelta(from, to, after, changes, this.#encoder, this.#metrics);
   }
 
   /**
    * Moving past entries that are not this view's business tells nobody, so a worker may stand at `after`
    * while the hub reads on at `position`. The next delta must name the lower one, else it looks like a gap.
-   * Of several the lowest counts, so that all who read on there share one delta.
+   * Of several the lowest counts, so that all who read on there share one delta. What only one session need
+   * not hear of does not count: to another, which was told of it and has refused it, the next delta would
+   * look like the answer.
    */
   #rememberQuiet(position: number, after: number): void {
     const lowest = Math.min(after, this.#quiet.get(position) ?? after);
@@ -153,8 +155,8 @@ class EncodedDelta implements Delta {
     return this.#changes.length;
   }
 
-  bytes(codec: Codec): Promise<Buffer> | undefined {
-    if (this.#changes.length === 0) return undefined;
+  bytes(codec: Codec, evenEmpty = false): Promise<Buffer> | undefined {
+    if (this.#changes.length === 0 && !evenEmpty) return undefined;
     let encoding = this.#encoded.get(codec);
     if (encoding === undefined) {
       this.#metrics.add('causeway_encodes_total', { what: 'delta' });

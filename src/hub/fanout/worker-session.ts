@@ -275,7 +275,7 @@ export class WorkerSession {
         this.#tellLevel();
         return;
       }
-      const bytes = await delta.bytes(this.hello.codec);
+      const bytes = await delta.bytes(this.hello.codec, this.#ledger.owesAnswer);
       if (isVoid() || this.#linkFull) continue;
       if (bytes === undefined) {
         this.#ledger.passOver(delta.to);

@@ -96,6 +96,25 @@ describe('DeliveryLedger', () => {
     expect(ledger.turn).not.toBe(turn);
   });
 
+  it('owes an answer to a refusal', () => {
+    const ledger = resumed(4);
+    ledger.sent(6);
+    expect(ledger.owesAnswer).toBe(false);
+    ledger.refuse(6);
+    expect(ledger.owesAnswer).toBe(true);
+    ledger.sent(6);
+    expect(ledger.owesAnswer).toBe(false);
+  });
+
+  it('believes a worker that refuses what it has confirmed', () => {
+    const ledger = resumed(4);
+    ledger.sent(6);
+    ledger.acknowledge(6);
+    ledger.refuse(5);
+    expect(ledger.position).toBe(4);
+    expect(ledger.confirmed).toBe(6);
+  });
+
   it('repeats a refused snapshot, but not for what followed it', () => {
     const ledger = new DeliveryLedger();
     ledger.startAt(snapshotAt(5));
@@ -110,6 +129,18 @@ describe('DeliveryLedger', () => {
     expect(ledger.refusedSnapshot).toEqual(snapshotAt(5));
     ledger.startAt(snapshotAt(5));
     expect(ledger.refusedSnapshot).toBeUndefined();
+  });
+
+  it('repeats a snapshot that is refused after it was confirmed', () => {
+    const ledger = new DeliveryLedger();
+    for (let times = 0; times < 2; times += 1) {
+      ledger.startAt(snapshotAt(5));
+      ledger.snapshotSent();
+    }
+    // For the first of the two; what is said of the second comes after it.
+    ledger.acknowledge(5);
+    ledger.refuse(5);
+    expect(ledger.refusedSnapshot).toEqual(snapshotAt(5));
   });
 
   it('takes a late confirmation for deltas as none for the snapshot that overtook them', () => {

@@ -127,6 +127,23 @@ describe('Fanout', () => {
       expect(slow.delivered).toEqual(['+a']);
     });
 
+    it('does not let one pass for level who has refused what another need not hear of', async () => {
+      const ours = { tags: ['eu'] };
+      const first = await hub.open(hub.resume(0, { ...node('first'), ...ours }));
+      await hub.put(definition('api', 'a', { tags: ['eu'] }));
+      // The snapshot of the second stands for the change that the first was told of.
+      const { cursor } = hub.resume(0, { tags: ['us'] });
+      const second = await hub.open({ ...hub.hello({ ...node('second'), ...ours }), cursor });
+      expect(second.of('welcome')).toMatchObject([{ reason: 'view-changed', sequence: 0 }]);
+      await hub.events(keyChanged('k'));
+      // If the first refuses 1 with 2 under way, 2 must not look like the answer.
+      expect(first.of('delta')).toMatchObject([
+        { after: 0, sequence: 1 },
+        { after: 1, sequence: 2 },
+      ]);
+      expect(second.of('delta')).toMatchObject([{ after: 0, sequence: 2 }]);
+    });
+
     it('moves the cursor past foreign changes with a heartbeat', async () => {
       const link = await hub.open(hub.hello({ tags: ['eu'] }));
       hub.session(link).acknowledge(0);
