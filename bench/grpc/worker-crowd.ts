@@ -1,0 +1,102 @@
+import { answerCalls, tellParent } from '../harness/child.js';
+import type { CrowdState } from './crowd-state.js';
+import { LeanWorker } from './lean-worker.js';
+import { ReferenceWorker } from './reference-worker.js';
+
+export interface CrowdOptions {
+  readonly port: number;
+  readonly lean: number;
+  readonly reference: number;
+  /** One entry per group of workers that see the same; the workers are dealt over them. */
+  readonly tagSets?: readonly (readonly string[])[];
+}
+
+/** An edit that the parent waits for. */
+interface Awaited {
+  readonly hash: string;
+  readonly resolve: (result: { atNs: bigint; firstNs: bigint }) => void;
+  missing: number;
+  firstNs: bigint;
+}
+
+/** Child: many workers in one process. */
+const lean: LeanWorker[] = [];
+const reference: ReferenceWorker[] = [];
+const failures: string[] = [];
+const awaited = new Map<string, Awaited>();
+let confirmEvery: NodeJS.Timeout | undefined;
+let told = -1;
+
+const note = (reason: string) => {
+  if (failures.length < 10) failures.push(reason);
+};
+
+function slowest(): number {
+  let lowest = Number.POSITIVE_INFINITY;
+  for (const { position } of lean) if (position < lowest) lowest = position;
+  for (const { position } of reference) if (position < lowest) lowest = position;
+  return lowest;
+}
+
+/** The parent need not ask: it hears how far the slowest is. */
+setInterval(() => {
+  if (lean.length + reference.length === 0) return;
+  const position = slowest();
+  if (position === told) return;
+  told = position;
+  tellParent('slowest', position);
+}, 1).unref();
+
+function applied(hash: string): void {
+  const waiting = awaited.get(hash);
+  if (waiting === undefined) return;
+  const nowNs = process.hrtime.bigint();
+  if (waiting.firstNs === 0n) waiting.firstNs = nowNs;
+  waiting.missing -= 1;
+  if (waiting.missing > 0) return;
+  awaited.delete(hash);
+  waiting.resolve({ atNs: nowNs, firstNs: waiting.firstNs });
+}
+
+answerCalls({
+  connect: (options: CrowdOptions) => {
+    const { port, tagSets = [[]] } = options;
+    for (let index = 0; index < options.lean + options.reference; index += 1) {
+      const tags = tagSets[index % tagSets.length] ?? [];
+      const name = { node: `worker-${index}`, group: `zone-${index % 10}`, tags };
+      if (index < options.lean) lean.push(new LeanWorker(port, name, note));
+      else {
+        const tell = { failure: note, applied: (_id: string, hash: string) => applied(hash) };
+        reference.push(new ReferenceWorker(port, name, tell));
+      }
+    }
+  },
+  /** Lean workers confirm what arrived, all of them this often; 0: at once. The others confirm as they do. */
+  confirmEvery: (ms: number) => {
+    clearInterval(confirmEvery);
+    for (const worker of lean) worker.confirmsAtOnce = ms === 0;
+    if (ms === 0) return;
+    confirmEvery = setInterval(() => {
+      for (const worker of lean) worker.confirm();
+    }, ms);
+  },
+  state: (): CrowdState => ({
+    connected: lean.length + reference.length,
+    level: [...lean, ...reference].filter(({ level }) => level).length,
+    position: slowest(),
+    frames: lean.reduce((sum, { counts }) => sum + counts.frames, 0),
+    bytes: lean.reduce((sum, { counts }) => sum + counts.bytes, 0),
+    failures,
+  }),
+  /** Resolves when every reference worker has applied the definition with this hash. */
+  untilApplied: (hash: string) =>
+    new Promise<unknown>((resolve) => {
+      awaited.set(hash, { hash, resolve, missing: reference.length, firstNs: 0n });
+    }),
+  heldByReference: () => reference.map((worker) => worker.held()),
+  disconnect: async () => {
+    for (const worker of lean.splice(0)) worker.close();
+    await Promise.all(reference.splice(0).map((worker) => worker.stop()));
+    told = -1;
+  },
+});
