@@ -20,12 +20,14 @@ import type { Component } from '../ports/component.js';
 import type { KeyStore } from '../ports/key-store.js';
 import type { Log, Obfuscate } from '../ports/log.js';
 import type { Metrics } from '../ports/metrics.js';
+import type { GorpcTransportOptions } from '../transport/gorpc/gorpc-transport.js';
 import type { BridgeHub } from '../transport/grpc/bridge-hub.js';
 import { GrpcTransport } from '../transport/grpc/grpc-transport.js';
 import { ProtoFrameEncoder } from '../transport/grpc/proto-frame-encoder.js';
 import type { ProtocolHandler } from '../transport/listener/protocol-handler.js';
 import { WorkerListener } from '../transport/listener/worker-listener.js';
 import { TlsFiles } from '../transport/tls/tls-files.js';
+import { buildGorpcGraph, type GorpcGraph } from './gorpc-graph.js';
 import { isInternalCursor } from './internal-cursors.js';
 
 /** Workers that logged in with a key that was then changed keep their stream this long, to hear of the new one. */
@@ -48,6 +50,8 @@ export interface HubEnvironment {
   readonly metrics: Metrics;
   readonly obfuscate: Obfuscate;
   readonly hub: { readonly id: string; readonly version: string };
+  /** For tests, which cannot wait for what gateways are made to wait for. */
+  readonly gorpc?: Partial<GorpcTransportOptions> | undefined;
 }
 
 /** Every part of a hub that takes workers, wired; nothing is started. */
@@ -61,6 +65,7 @@ export interface HubGraph {
   readonly drain: AnalyticsDrain;
   readonly zoneLags: ZoneLags;
   readonly grpc: GrpcTransport;
+  readonly gorpc: GorpcGraph;
   readonly listener: WorkerListener;
   /** In the order of their start. */
   readonly components: readonly Component[];
@@ -84,7 +89,10 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
     catalogCopy: stores.catalogCopy,
     changeLog: stores.changeLog,
     holdRemovals: configuration.causeway.removalHold,
-    onPeople: (organisations, users) => authenticator.setPeople(organisations, users),
+    onPeople: (organisations, users) => {
+      authenticator.setPeople(organisations, users);
+      gorpc.sessions.peopleChanged();
+    },
   });
   const fanout: Fanout = new Fanout({
     ...ports,
@@ -96,10 +104,12 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
   });
   authenticator.onRevoked(({ organisation, user, reason }) => {
     const end = () => {
-      fanout.endRefused((identity) => {
+      const isStillAllowed = (identity: WorkerIdentity) => {
         const other = identity.organisation !== organisation || identity.user.id !== user;
         return other || authenticator.isStillAllowed(identity);
-      });
+      };
+      fanout.endRefused(isStillAllowed);
+      gorpc.sessions.endRefused(isStillAllowed);
     };
     if (reason === 'key-changed') clock.after(changedKeyGraceMs, end);
     else end();
@@ -143,17 +153,39 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
     nodeGone: (organisation, zone, node) => fleet.gone(organisation, zone, node),
   };
   const grpc = new GrpcTransport({ ...ports, hub: bridge });
+  const gorpc = buildGorpcGraph({
+    ...environment,
+    stores,
+    authenticator,
+    fleet,
+    distributor,
+    fanout,
+    keyReader,
+    intake,
+    ownerOf: (identity) => ownerOf(configuration, identity),
+    transportOptions: environment.gorpc,
+  });
   const tls = tlsFiles(configuration.listener.tls, 'server_options', environment);
   const listener = new WorkerListener(
     {
       port: configuration.listenPort,
       host: configuration.listener.address || undefined,
-      handlers: { grpc: draining(grpc, fanout) },
+      handlers: { grpc: draining(grpc, fanout), gorpc: gorpc.transport },
       tls,
     },
     ports,
   );
-  const components = [stores.sink, drain, distributor, fanout, zoneLags, tls, grpc, listener];
+  const components = [
+    stores.sink,
+    drain,
+    distributor,
+    fanout,
+    zoneLags,
+    tls,
+    grpc,
+    ...gorpc.components,
+    listener,
+  ];
   return {
     stores,
     authenticator,
@@ -164,6 +196,7 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
     drain,
     zoneLags,
     grpc,
+    gorpc,
     listener,
     components: components.filter((component) => component !== undefined),
   };

@@ -58,6 +58,8 @@ export const limits = {
   failedLoginsPerMinuteMax: 30,
   /** Addresses whose failed logins are remembered; the oldest are forgotten. */
   failedLoginAddressesMax: 10_000,
+  /** Name of a zone, as a worker gives it; the rest is cut off. */
+  zoneNameLengthMax: 256,
   /** Refused API keys that are remembered; the least recently used are forgotten. */
   refusedKeysMax: 10_000,
   /** Sessions of gateways without a connection; the one without for longest has to log in again. */
@@ -96,6 +98,8 @@ export const limits = {
   gorpcBadCallsMax: 100,
   /** Time in which a gorpc connection that never logged in has to make a call; then it is closed. */
   gorpcSilenceMaxMs: 120_000,
+  /** Time in which a gorpc connection has to take something of what waits for it; then it is closed. */
+  gorpcStallMaxMs: 300_000,
   /** Bytes of definitions kept encoded for gorpc, with their compressed form; the least recently used go. */
   gorpcPayloadBytesMax: 256 * mib,
   /** Time from SIGTERM to exit. */

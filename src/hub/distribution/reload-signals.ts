@@ -119,6 +119,11 @@ export class ReloadSignals {
     return end;
   }
 
+  /** The view in force. Throws CATALOG_NOT_READY. */
+  viewOf(scope: ViewScope): View {
+    return this.#parts.viewOf(scope);
+  }
+
   /** The definitions of an organisation may have changed. */
   changed(organisation: OrganisationId): void {
     for (const waiting of [...(this.#waiting.get(organisation) ?? [])]) this.#consider(waiting);

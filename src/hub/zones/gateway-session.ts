@@ -41,6 +41,7 @@ export class GatewaySession {
   #node: WorkerNode | undefined;
   #cluster: ClusterTraits = unknownCluster;
   #feedMember: FeedMember | undefined;
+  #fed: FeedMember | undefined;
   #scope: ViewScope | undefined;
 
   constructor(connectionId: string) {
@@ -65,9 +66,9 @@ export class GatewaySession {
 
   setLogin(login: GatewayLogin | undefined): void {
     this.login = login;
-    if (login !== undefined) this.hasLoggedIn = true;
     this.#feedMember = undefined;
     this.#scope = undefined;
+    if (login !== undefined) this.hasLoggedIn = true;
   }
 
   describe(node: WorkerNode, cluster: ClusterTraits): void {
@@ -92,6 +93,25 @@ export class GatewaySession {
       hostname: this.#node?.host.hostname ?? '',
     };
     return this.#feedMember;
+  }
+
+  /** Key events are kept for it: nothing about what it is answered from now on is missed. */
+  get isFed(): boolean {
+    const { login } = this;
+    const fed = this.#fed;
+    if (login === undefined || fed === undefined) return false;
+    if (fed === this.#feedMember) return true;
+    const now = this.feedMember(login);
+    const same =
+      fed.organisation === now.organisation &&
+      fed.zone === now.zone &&
+      fed.cluster.cursorName === now.cluster.cursorName;
+    if (same) this.#fed = now;
+    return same;
+  }
+
+  fedAs(member: FeedMember): void {
+    this.#fed = member;
   }
 
   /**

@@ -174,6 +174,8 @@ export class ResponseEncoder {
       writer.reserve(length);
       writer.buffer.write(value, writer.length, length, 'utf8');
       writer.length += length;
+    } else if (typeof value !== 'string' && length < largeStringBytes) {
+      writer.append(value.bytes);
     } else {
       this.#stream.appendShared(typeof value === 'string' ? { bytes: Buffer.from(value) } : value);
     }

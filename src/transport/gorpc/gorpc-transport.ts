@@ -1,0 +1,268 @@
+import type { Duplex } from 'node:stream';
+import { type LimitName, limits } from '../../domain/limits.js';
+import { CausewayError, toCausewayError } from '../../errors/causeway-error.js';
+import type { GatewaySession } from '../../hub/zones/gateway-session.js';
+import type { Clock, Timer } from '../../ports/clock.js';
+import type { Component } from '../../ports/component.js';
+import type { Log } from '../../ports/log.js';
+import type { Metrics } from '../../ports/metrics.js';
+import { Lru } from '../../std/lru.js';
+import { Complaints } from './complaints.js';
+import { Dispatcher } from './dispatcher.js';
+import { HeldBytes } from './gob/segment-buffer.js';
+import { GorpcConnection, type GorpcConnectionEvents, type GorpcPeer } from './gorpc-connection.js';
+import type { GorpcHub } from './gorpc-hub.js';
+import { methodTable } from './method-table.js';
+import { type Preamble, preambleMagic } from './preamble.js';
+import type { GorpcRequest } from './request-decoder.js';
+
+export interface GorpcTransportParts {
+  readonly hub: GorpcHub;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly options?: Partial<GorpcTransportOptions>;
+}
+
+export interface GorpcTransportOptions {
+  /** How long a call waits for the login of its worker. */
+  readonly loginWaitMs: number;
+  /** How long "has something changed?" is held: well below the 30 s after which workers give up. */
+  readonly pollHoldMs: number;
+  /** First pause before a connection that sends rubbish is closed; it doubles with each more of its address. */
+  readonly refusalDelayMs: number;
+}
+
+const defaultOptions: GorpcTransportOptions = {
+  loginWaitMs: 2_000,
+  pollHoldMs: 20_000,
+  refusalDelayMs: 1_000,
+};
+
+const sweepIntervalMs = 1_000;
+const refusalDelayMaxMs = 30_000;
+const refusedAddressesMax = 10_000;
+/** Time for the last answers and the goodbye to leave. */
+const closeMs = 250;
+
+/** The wire that unmodified gateways speak, over sockets that the listener has accepted; TLS is already off. */
+export class GorpcTransport implements Component, GorpcConnectionEvents {
+  readonly name = 'gorpc';
+  readonly protocol = 'gorpc';
+  readonly #hub: GorpcHub;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #metrics: Metrics;
+  readonly #options: GorpcTransportOptions;
+  readonly #dispatcher: Dispatcher;
+  readonly #complaints: Complaints;
+  readonly #heldBytes = new HeldBytes();
+  readonly #connections = new Set<GorpcConnection>();
+  /** Those whose preamble is not complete, the oldest first. */
+  readonly #unready = new Set<GorpcConnection>();
+  /** How often an address was refused of late, by the power of two. */
+  readonly #refusals = new Lru<string, { count: number; untilMs: number }>(refusedAddressesMax);
+  #written: GorpcConnection[] = [];
+  #sweep: Timer | undefined;
+  #drained: Promise<void> | undefined;
+
+  constructor(parts: GorpcTransportParts) {
+    this.#hub = parts.hub;
+    this.#clock = parts.clock;
+    this.#log = parts.log.child({ component: this.name });
+    this.#metrics = parts.metrics;
+    this.#options = { ...defaultOptions, ...parts.options };
+    this.#complaints = new Complaints(this.#log, parts.clock);
+    const onBadCall = (connection: GorpcConnection) => this.#onBadCall(connection);
+    this.#dispatcher = new Dispatcher({
+      hub: parts.hub,
+      clock: parts.clock,
+      log: this.#log,
+      metrics: parts.metrics,
+      complaints: this.#complaints,
+      loginWaitMs: this.#options.loginWaitMs,
+      methods: methodTable({
+        hub: parts.hub,
+        log: this.#log,
+        metrics: parts.metrics,
+        complaints: this.#complaints,
+        pollHoldMs: this.#options.pollHoldMs,
+        onLoggedIn: (session) => this.#dispatcher.loggedIn(session),
+        onBadCall,
+      }),
+      onBadCall,
+    });
+  }
+
+  async start(): Promise<void> {
+    this.#schedule();
+  }
+
+  async stop(deadlineMs: number): Promise<void> {
+    await this.drain(deadlineMs);
+    this.#sweep?.cancel();
+    for (const connection of this.#connections) connection.destroy();
+  }
+
+  notReady(): string | undefined {
+    return undefined;
+  }
+
+  get openConnections(): number {
+    return this.#connections.size;
+  }
+
+  matches(head: Buffer): 'yes' | 'no' | 'need-more' {
+    const length = Math.min(head.length, preambleMagic.length);
+    if (!head.subarray(0, length).equals(preambleMagic.subarray(0, length))) return 'no';
+    return head.length < preambleMagic.length ? 'need-more' : 'yes';
+  }
+
+  accept(stream: Duplex, peer: GorpcPeer): void {
+    const openedAtMs = this.#clock.monotonicMs();
+    const { remoteAddress, remotePort } = peer;
+    const connection = new GorpcConnection(stream, { remoteAddress, remotePort }, this, {
+      heldBytes: this.#heldBytes,
+      openedAtMs,
+    });
+    this.#connections.add(connection);
+    this.#unready.add(connection);
+  }
+
+  /**
+   * Lets go of the workers so that they come back without having lost anything: their long polls are answered,
+   * because one that is cut makes a worker ask for a full push, and what is being worked on is finished.
+   */
+  drain(deadlineMs: number): Promise<void> {
+    this.#drained ??= this.#drain(deadlineMs);
+    return this.#drained;
+  }
+
+  onPreamble(connection: GorpcConnection, { connectionId }: Preamble): GatewaySession {
+    this.#unready.delete(connection);
+    return this.#hub.sessions.enter(connectionId);
+  }
+
+  onRequest(connection: GorpcConnection, session: GatewaySession, request: GorpcRequest): void {
+    this.#dispatcher.take(connection, session, request);
+  }
+
+  onBadInput(connection: GorpcConnection, thrown: unknown): void {
+    const error = toCausewayError(thrown);
+    const { session, peer } = connection;
+    const reason = error.code === 'FRAME_INVALID' ? 'malformed' : 'limit';
+    this.#metrics.add('causeway_connections_refused_total', { reason });
+    const limit = limitNameOf(error);
+    if (limit !== undefined) this.#metrics.add('causeway_limit_hits_total', { limit });
+    const fields = { ...peer, code: error.code, reason: error.message, session: session?.shown };
+    if (error.code === 'INTERNAL') {
+      this.#log.error('a gorpc connection failed', { ...fields, detail: error.detail, error: thrown });
+    } else this.#complaints.warn('a gorpc connection is closed: what it sends cannot be read', fields);
+    this.#refuse(connection);
+  }
+
+  onClosed(connection: GorpcConnection): void {
+    this.#connections.delete(connection);
+    this.#unready.delete(connection);
+    if (connection.session !== undefined) this.#hub.sessions.leave(connection.session);
+  }
+
+  /** One pass after the input of this turn was read: calls that came together are answered together. */
+  onWritten(connection: GorpcConnection): void {
+    if (this.#drained !== undefined && connection.callsInFlight === 0) {
+      connection.end();
+      return;
+    }
+    this.#written.push(connection);
+    if (this.#written.length === 1) setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    const written = this.#written;
+    this.#written = [];
+    for (const connection of written) connection.flush();
+  }
+
+  #onBadCall(connection: GorpcConnection): void {
+    connection.badCalls += 1;
+    if (connection.badCalls !== limits.gorpcBadCallsMax) return;
+    this.onBadInput(
+      connection,
+      new CausewayError('LIMIT_EXCEEDED', `gorpcBadCallsMax (${limits.gorpcBadCallsMax}) reached`),
+    );
+  }
+
+  /** Not at once: a worker whose connection is closed at once redials at once, for ever. */
+  #refuse(connection: GorpcConnection): void {
+    const { remoteAddress } = connection.peer;
+    const nowMs = this.#clock.monotonicMs();
+    const known = this.#refusals.get(remoteAddress);
+    const count = known === undefined || known.untilMs < nowMs ? 0 : known.count + 1;
+    this.#refusals.set(remoteAddress, { count, untilMs: nowMs + 4 * refusalDelayMaxMs });
+    const delayMs = Math.min(refusalDelayMaxMs, this.#options.refusalDelayMs * 2 ** Math.min(count, 10));
+    this.#unready.delete(connection);
+    connection.refuse();
+    this.#clock.after(delayMs, () => connection.destroy());
+  }
+
+  #schedule(): void {
+    this.#sweep = this.#clock.after(sweepIntervalMs, () => {
+      this.#onSweep();
+      if (this.#drained === undefined) this.#schedule();
+    });
+  }
+
+  #onSweep(): void {
+    const nowMs = this.#clock.monotonicMs();
+    for (const connection of this.#unready) {
+      if (nowMs - connection.openedAtMs < limits.preambleTimeoutMs) break;
+      this.#closeSilent(connection, 'preambleTimeoutMs');
+    }
+    for (const connection of this.#connections) {
+      if (connection.stalledMs(nowMs) > limits.gorpcStallMaxMs) {
+        this.#closeSilent(connection, 'gorpcStallMaxMs');
+      }
+      const { session } = connection;
+      if (session === undefined || session.hasLoggedIn) continue;
+      if (nowMs - Math.max(session.lastCallMs, connection.openedAtMs) > limits.gorpcSilenceMaxMs) {
+        this.#closeSilent(connection, 'gorpcSilenceMaxMs');
+      }
+    }
+  }
+
+  #closeSilent(connection: GorpcConnection, limit: LimitName): void {
+    this.#metrics.add('causeway_limit_hits_total', { limit });
+    this.#complaints.warn('a gorpc connection is closed: nothing comes of it', { ...connection.peer, limit });
+    connection.destroy();
+  }
+
+  async #drain(deadlineMs: number): Promise<void> {
+    // Idle connections first: a worker repeats an answered poll at once, and it must find no connection to
+    // send it on that is about to close. Those with a poll close in the moment of its answer, see `onWritten`.
+    for (const connection of [...this.#connections]) if (connection.callsInFlight === 0) connection.end();
+    await this.#pause(0);
+    for (const connection of this.#connections) connection.refuse();
+    this.#dispatcher.close();
+    this.#hub.reloads.releaseAll();
+    while (this.#isBusy() && this.#clock.nowMs() < deadlineMs - closeMs) await this.#pause(10);
+    for (const connection of [...this.#connections]) connection.end();
+    const untilMs = Math.min(deadlineMs, this.#clock.nowMs() + closeMs);
+    while (this.#connections.size > 0 && this.#clock.nowMs() < untilMs) await this.#pause(10);
+  }
+
+  #isBusy(): boolean {
+    for (const { callsInFlight } of this.#connections) if (callsInFlight > 0) return true;
+    return false;
+  }
+
+  #pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => void this.#clock.after(delayMs, resolve));
+  }
+}
+
+/** Messages about a bound begin with its name. */
+function limitNameOf({ code, message }: CausewayError): LimitName | undefined {
+  if (code !== 'LIMIT_EXCEEDED') return undefined;
+  const name = /^\w+/.exec(message)?.[0] ?? '';
+  return name in limits ? (name as LimitName) : undefined;
+}
