@@ -5,6 +5,7 @@ import { AnalyticsDrain } from '../hub/analytics/drain.js';
 import { AnalyticsIntake } from '../hub/analytics/intake.js';
 import { Distributor } from '../hub/distribution/distributor.js';
 import { Fanout } from '../hub/fanout/fanout.js';
+import { KeyOwners } from '../hub/keyspace/key-owners.js';
 import { KeyReader } from '../hub/keyspace/key-reader.js';
 import { KeyWriter } from '../hub/keyspace/key-writer.js';
 import { Authenticator } from '../hub/zones/authenticator.js';
@@ -17,6 +18,7 @@ import type { CatalogCopy } from '../ports/catalog-copy.js';
 import type { ChangeLog } from '../ports/change-log.js';
 import type { Clock } from '../ports/clock.js';
 import type { Component } from '../ports/component.js';
+import type { ControlPlaneSignals } from '../ports/control-plane-signals.js';
 import type { KeyStore } from '../ports/key-store.js';
 import type { Log, Obfuscate } from '../ports/log.js';
 import type { Metrics } from '../ports/metrics.js';
@@ -27,6 +29,7 @@ import { ProtoFrameEncoder } from '../transport/grpc/proto-frame-encoder.js';
 import type { ProtocolHandler } from '../transport/listener/protocol-handler.js';
 import { WorkerListener } from '../transport/listener/worker-listener.js';
 import { TlsFiles } from '../transport/tls/tls-files.js';
+import { buildKeySignals } from './control-plane-signals.js';
 import { buildGorpcGraph, type GorpcGraph } from './gorpc-graph.js';
 import { isInternalCursor } from './internal-cursors.js';
 
@@ -41,6 +44,8 @@ export interface HubStores {
   readonly sink: AnalyticsSink & Component;
   readonly catalogCopy: CatalogCopy;
   readonly catalog: Catalog;
+  /** Undefined: the control plane tells nothing by itself. */
+  readonly signals?: ControlPlaneSignals | undefined;
 }
 
 export interface HubEnvironment {
@@ -114,11 +119,13 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
     if (reason === 'key-changed') clock.after(changedKeyGraceMs, end);
     else end();
   });
+  const owners = new KeyOwners({ ...ports, store: stores.keyStore, random: Math.random });
   const keyReader = new KeyReader(
     {
       ...ports,
       store: stores.keyStore,
       obfuscate,
+      ...(stores.signals && { onSession: (id, organisation) => owners.note(id, organisation) }),
       ownsApi: (organisation, apiId) => distributor.isSoleOwnerOfApi(organisation, apiId),
     },
     {
@@ -127,6 +134,7 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
       certificateSecret: configuration.security.privateCertificateEncodingSecret,
     },
   );
+  const keySignals = buildKeySignals(stores, environment, { distributor, keyReader, owners });
   const keyWriter = new KeyWriter(
     { ...ports, store: stores.keyStore, changeLog: stores.changeLog },
     { hashKeys: configuration.hashKeys },
@@ -180,6 +188,7 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
     drain,
     distributor,
     fanout,
+    ...(keySignals === undefined ? [] : [owners, keySignals]),
     zoneLags,
     tls,
     grpc,

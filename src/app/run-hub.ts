@@ -5,9 +5,6 @@ import { describeConfiguration, findEnvironment, findField, listEnvironment } fr
 import { ungrouped } from '../domain/identifiers.js';
 import type { WorkerNode } from '../domain/worker.js';
 import { exitCodes } from '../errors/catalogue.js';
-import { CausewayError } from '../errors/causeway-error.js';
-import { openEmbeddedStores } from '../stores/embedded/open-embedded-stores.js';
-import { FolderCatalog } from '../stores/folder/folder-catalog.js';
 import { createObfuscate } from '../telemetry/obfuscate-key.js';
 import { createPinoLog } from '../telemetry/pino-log.js';
 import { PrometheusMetrics } from '../telemetry/prometheus-metrics.js';
@@ -19,6 +16,7 @@ import { credentialsPath } from './credentials-file.js';
 import { httpSecretOf, makeFirstStart, noteAddresses } from './first-start.js';
 import { buildHubGraph, type HubEnvironment, type HubGraph, tlsFiles } from './hub-graph.js';
 import { describeStatus, readReadiness } from './hub-status.js';
+import { openStores } from './open-stores.js';
 import { version } from './version.js';
 
 export interface RunHubOptions {
@@ -57,7 +55,6 @@ export async function runHub({ parsed, embedded: standalone }: RunHubOptions): P
     ...(logFormat === 'auto' ? {} : { pretty: logFormat === 'pretty' }),
   });
   for (const { text } of parsed.warnings) log.warn(text);
-  checkStoreTypes(parsed);
   const metrics = new PrometheusMetrics();
   const environment: HubEnvironment = {
     configuration,
@@ -69,18 +66,11 @@ export async function runHub({ parsed, embedded: standalone }: RunHubOptions): P
   };
   const startedAtMs = clock.nowMs();
   const { dataPath, catalogPath } = configuration.causeway;
-  const embedded = await openEmbeddedStores({
-    folder: dataPath,
-    clock,
-    log,
-    changeLogEntriesMax: configuration.causeway.changeLogEntriesMax,
-  });
+  const stores = await openStores(environment);
   const drainTimeoutMs = configuration.causeway.drainTimeoutSeconds * 1_000;
   const stack = new ComponentStack(clock, log);
   try {
-    const catalog = new FolderCatalog({ path: catalogPath, clock, metrics, log });
-    const stores = { ...embedded, catalog };
-    const firstStart = await makeFirstStart(configuration, stores, log);
+    const firstStart = stores.standalone && (await makeFirstStart(configuration, stores, log));
     const httpSecret = await httpSecretOf(configuration);
     const graph = buildHubGraph(stores, environment);
     const httpTls = tlsFiles(configuration.http.tls, 'http_server_options', environment);
@@ -111,7 +101,7 @@ export async function runHub({ parsed, embedded: standalone }: RunHubOptions): P
       http.beginDraining();
       graph.grpc.setServing(false);
       await stack.stop(clock.nowMs() + drainTimeoutMs);
-      await embedded.close();
+      await stores.close();
       log.info('stopped', { reason });
       finish(exitCodes.ok);
     };
@@ -132,20 +122,8 @@ export async function runHub({ parsed, embedded: standalone }: RunHubOptions): P
     };
   } catch (thrown) {
     await stack.stop(clock.nowMs() + drainTimeoutMs);
-    await embedded.close();
+    await stores.close();
     throw thrown;
-  }
-}
-
-/** Stores that this version does not have are refused by name, never replaced in silence. */
-function checkStoreTypes({ configuration }: ParsedConfiguration): void {
-  const { storageType, analytics } = configuration;
-  if (storageType !== 'embedded' || analytics.type !== 'embedded') {
-    const option = storageType === 'embedded' ? 'analytics.type' : 'storage.type';
-    throw new CausewayError(
-      'CONFIG_INVALID',
-      `${option}: this version has only the embedded stores; set storage.type and analytics.type to "embedded", or start with --embedded`,
-    );
   }
 }
 

@@ -124,6 +124,8 @@ export function normalise(values: OptionValues) {
       drainTimeoutSeconds: values['causeway.drain_timeout_seconds'],
       removalHold: values['causeway.removal_hold'],
       failedLoginsPerMinute: values['causeway.failed_logins_per_minute'],
+      /** Secret. Empty: signatures of notifications are not looked at. */
+      nodeSecret: values['causeway.node_secret'],
       logFormat: values['causeway.log_format'],
     },
   } as const;

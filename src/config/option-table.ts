@@ -885,6 +885,14 @@ export const optionTable = [
     help: 'Failed logins that one address may make in a minute. A correct API key is still accepted after that.',
   },
   {
+    path: 'causeway.node_secret',
+    env: ['CAUSEWAY_NODE_SECRET'],
+    type: 'string',
+    default: '',
+    secret: true,
+    help: 'The `node_secret` of the gateways and the dashboard of the control plane. Notifications on Redis that are not signed with it are ignored. Empty: signatures are not looked at.',
+  },
+  {
     path: 'causeway.log_format',
     env: ['CAUSEWAY_LOG_FORMAT'],
     type: 'enum',

@@ -23,6 +23,8 @@ export interface KeyReaderPorts {
    * owner but the API, so an id that two organisations use is nobody's.
    */
   readonly ownsApi: (organisation: WorkerIdentity['organisation'], apiId: string) => boolean;
+  /** A session was given out: `id` is the raw key or its hash, as stored. */
+  readonly onSession?: (id: string, organisation: WorkerIdentity['organisation']) => void;
 }
 
 export interface KeyReaderOptions {
@@ -169,6 +171,9 @@ export class KeyReader {
       if (!inScope(identity, question.parsed, name, stored)) {
         outcome = 'denied';
         continue;
+      }
+      if (question.parsed.kind === 'session' || question.parsed.kind === 'bare') {
+        this.#ports.onSession?.(name.slice(sessionPrefix.length), identity.organisation);
       }
       const answer = question.parsed.kind === 'certificate' ? this.#inClear(name, stored) : stored;
       if (answer !== undefined) {

@@ -1,0 +1,121 @@
+import { randomBytes } from 'node:crypto';
+import type { Configuration } from '../config/configuration.js';
+import { CausewayError } from '../errors/causeway-error.js';
+import type { Catalog } from '../ports/catalog.js';
+import type { ControlPlaneSignals } from '../ports/control-plane-signals.js';
+import type { KeyStore } from '../ports/key-store.js';
+import { openEmbeddedStores } from '../stores/embedded/open-embedded-stores.js';
+import type { HubEnvironment, HubStores } from './hub-graph.js';
+
+export interface OpenedStores extends HubStores {
+  /** Nothing outside this process is used: a first start may fill the stores with the examples. */
+  readonly standalone: boolean;
+  /** Closes all in reverse. May be called twice. */
+  close(): Promise<void>;
+}
+
+interface Opened<Store> {
+  readonly store: Store;
+  readonly close: () => Promise<void>;
+}
+
+/** How long a start waits for a Redis that does not answer before it goes on without. */
+const redisWaitMs = 2_000;
+
+/**
+ * Opens what the configuration names. The change log, the spool, the copy of the catalog and the analytics are
+ * in the data folder whatever the control plane is; keys and the catalog may be elsewhere. A store that is away
+ * is no reason not to start. Drivers are loaded only when they are used.
+ */
+export async function openStores(environment: HubEnvironment): Promise<OpenedStores> {
+  const { configuration, clock, log } = environment;
+  const { storageType, analytics, causeway } = configuration;
+  const embedded = await openEmbeddedStores({
+    folder: causeway.dataPath,
+    clock,
+    log,
+    changeLogEntriesMax: causeway.changeLogEntriesMax,
+  });
+  const opened: (() => Promise<void>)[] = [() => embedded.close()];
+  const close = async (): Promise<void> => {
+    for (let one = opened.pop(); one !== undefined; one = opened.pop()) await one();
+  };
+  try {
+    const catalog = await openCatalog(environment);
+    opened.push(catalog.close);
+    let keyStore: KeyStore = embedded.keyStore;
+    let signals: ControlPlaneSignals | undefined;
+    if (storageType === 'redis') {
+      const redis = await openRedis(environment);
+      opened.push(redis.close);
+      keyStore = redis.store;
+      signals = redis.signals;
+    }
+    if (analytics.type !== 'embedded') {
+      log.info('the catalog is read from the database; analytics are kept in the data folder', {
+        type: analytics.type,
+        folder: causeway.dataPath,
+      });
+    }
+    const { changeLog, spool, sink, catalogCopy } = embedded;
+    return {
+      ...{ changeLog, spool, sink, catalogCopy, keyStore, signals, catalog: catalog.store },
+      standalone: storageType === 'embedded' && analytics.type === 'embedded',
+      close,
+    };
+  } catch (thrown) {
+    await close();
+    throw thrown;
+  }
+}
+
+async function openCatalog(environment: HubEnvironment): Promise<Opened<Catalog>> {
+  const { configuration, clock, log, metrics } = environment;
+  const { type } = configuration.analytics;
+  switch (type) {
+    case 'embedded': {
+      const { FolderCatalog } = await import('../stores/folder/folder-catalog.js');
+      const path = configuration.causeway.catalogPath;
+      return { store: new FolderCatalog({ path, clock, metrics, log }), close: async () => {} };
+    }
+    default:
+      // Refused by name, never replaced in silence.
+      throw new CausewayError(
+        'CONFIG_INVALID',
+        `analytics.type: this version cannot read the catalog from "${type}"; set it to "embedded"`,
+      );
+  }
+}
+
+async function openRedis({
+  configuration,
+  clock,
+  log,
+}: HubEnvironment): Promise<Opened<KeyStore> & { readonly signals: ControlPlaneSignals }> {
+  const [{ RedisKeyStore }, { KeyspaceSignals }] = await Promise.all([
+    import('../stores/redis/redis-key-store.js'),
+    import('../stores/redis/keyspace-signals.js'),
+  ]);
+  const options = { path: 'storage', clock, log, random: Math.random } as const;
+  const store = new RedisKeyStore(configuration.storage, {
+    ...options,
+    markSuffix: randomBytes(4).toString('hex'),
+  });
+  const signals = new KeyspaceSignals(configuration.storage, {
+    ...options,
+    ...signalSettings(configuration),
+  });
+  await store.open(Math.min(redisWaitMs, configuration.storage.timeoutMs));
+  return {
+    store,
+    signals,
+    close: async () => {
+      signals.close();
+      await store.close();
+    },
+  };
+}
+
+function signalSettings({ hashKeys, causeway }: Configuration) {
+  return { hashKeys, nodeSecret: causeway.nodeSecret };
+}

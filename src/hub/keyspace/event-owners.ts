@@ -1,0 +1,71 @@
+import type { OrganisationId } from '../../domain/identifiers.js';
+import { formatKeyEvent, type KeyEvent, parseKeyEvent } from '../../domain/key-event.js';
+import { parseKeyName } from '../../domain/key-names.js';
+import type { Organisation } from '../../domain/organisation.js';
+
+export interface EventOwners {
+  readonly organisations: () => readonly Organisation[];
+  /** The one organisation that has an API of that id; undefined: none has, or several have. */
+  readonly ownerOfApi: (apiId: string) => OrganisationId | undefined;
+  /** Whose user has that API key. */
+  readonly ownerOfUserKey: (key: string) => OrganisationId | undefined;
+}
+
+/** An event and the organisation whose workers are to hear of it. */
+export interface AddressedEvent {
+  readonly organisation: OrganisationId;
+  readonly event: KeyEvent;
+}
+
+/**
+ * Whose an event is that is not about a session. A certificate whose id names no organisation is shared, so all
+ * are told. What an event says of its own organisation counts only when its API says the same.
+ */
+export function addressEvent(event: KeyEvent, known: EventOwners): readonly AddressedEvent[] {
+  const one = (organisation: OrganisationId | undefined): readonly AddressedEvent[] =>
+    organisation === undefined ? [] : [{ organisation, event }];
+  switch (event.kind) {
+    case 'key-changed':
+    case 'key-removed':
+    case 'quota-reset':
+      return [];
+    case 'oauth-token-revoked':
+    case 'oauth-tokens-revoked':
+    case 'api-cache-flushed':
+    case 'jwks-cache-flushed':
+      return one(known.ownerOfApi(event.api));
+    case 'oauth-client-added':
+    case 'oauth-client-updated':
+    case 'oauth-client-removed': {
+      const organisation = known.ownerOfApi(event.api);
+      if (organisation === undefined) return [];
+      // The key store does not say whose a client is, and the wire wants it.
+      if (event.organisation === '') return [{ organisation, event: { ...event, organisation } }];
+      return event.organisation === organisation ? one(organisation) : [];
+    }
+    case 'certificate-added':
+    case 'certificate-removed': {
+      const name = parseKeyName(`cert-raw-${event.certificate}`);
+      if (name.kind !== 'certificate') return [];
+      const all = known.organisations().map(({ id }) => id);
+      return all.filter((id) => name.organisation === undefined || name.organisation === id).flatMap(one);
+    }
+    case 'user-key-reset':
+      return one(known.ownerOfUserKey(event.oldKey) ?? known.ownerOfUserKey(event.newKey));
+  }
+}
+
+/** Whether workers read the event as it is meant: names with ':' or '.' in the wrong place are told as something else. */
+export function survivesTheWire(event: KeyEvent): boolean {
+  const read = parseKeyEvent(formatKeyEvent(event));
+  if (event.kind === 'key-changed' || event.kind === 'key-removed') {
+    return read?.kind === 'key-changed' && read.key === event.key && read.hashed === event.hashed;
+  }
+  return read !== undefined && sameMembers(read, event);
+}
+
+function sameMembers(left: KeyEvent, right: KeyEvent): boolean {
+  const text = (event: KeyEvent) =>
+    JSON.stringify(Object.entries(event).sort(([a], [b]) => (a < b ? -1 : 1)));
+  return text(left) === text(right);
+}

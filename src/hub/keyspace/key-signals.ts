@@ -1,0 +1,284 @@
+import type { NewChange } from '../../domain/change.js';
+import type { OrganisationId } from '../../domain/identifiers.js';
+import { formatKeyEvent, isAtMostOnce, type KeyEvent } from '../../domain/key-event.js';
+import { looksHashed } from '../../domain/key-hash.js';
+import { namesOfEvent, sessionNamesOf, sessionPrefix } from '../../domain/key-names.js';
+import { organisationOfRawKey } from '../../domain/key-token.js';
+import { describeError } from '../../errors/causeway-error.js';
+import type { ChangeLog } from '../../ports/change-log.js';
+import type { Clock, Timer } from '../../ports/clock.js';
+import type { Component } from '../../ports/component.js';
+import type { ControlPlaneSignal, ControlPlaneSignals } from '../../ports/control-plane-signals.js';
+import type { KeyStore, StoredValue } from '../../ports/key-store.js';
+import type { Log } from '../../ports/log.js';
+import type { Metrics } from '../../ports/metrics.js';
+import { Backoff } from '../../std/backoff.js';
+import { Lru } from '../../std/lru.js';
+import { TokenBucket } from '../../std/token-bucket.js';
+import { type AddressedEvent, addressEvent, type EventOwners, survivesTheWire } from './event-owners.js';
+import type { KeyOwners } from './key-owners.js';
+import { ownerOfSession } from './session-owner.js';
+
+export interface KeySignalsParts extends EventOwners {
+  readonly signals: ControlPlaneSignals;
+  readonly store: KeyStore;
+  readonly changeLog: ChangeLog;
+  readonly owners: KeyOwners;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly random: () => number;
+  /** Sessions stand under the hash of their key. */
+  readonly hashKeys: boolean;
+  /** The catalog may have changed. */
+  readonly reloadCatalog: () => void;
+  /** What was remembered of this name is stale. */
+  readonly invalidate: (name: string) => void;
+}
+
+interface Pending {
+  readonly event: KeyEvent;
+  readonly organisation: OrganisationId | undefined;
+  /** Monotonic. */
+  readonly dueMs: number;
+}
+
+/** One save is told by several sources within this time; they become one event. */
+const gatherMs = 50;
+/** A key that is written all the time is told this often. Removals do not wait. */
+const repeatMs = 1_000;
+/** Events that may not be repeated are told once in this time. */
+const onceMs = 5_000;
+const pendingMax = 100_000;
+const namesPerReadMax = 500;
+const rememberedMax = 50_000;
+
+type SessionEvent = Extract<KeyEvent, { kind: 'key-changed' | 'key-removed' | 'quota-reset' }>;
+
+/**
+ * Turns what the control plane says about keys into entries of the change log.
+ *
+ * A signal says neither reliably what happened nor to whom, so it is only a reason to look: after a moment in
+ * which equal signals gather, the session is read, and its presence makes the event and its `org_id` the
+ * organisation. The look comes after the last signal it answers, so no change goes untold. A key that is gone
+ * cannot say whose it was; then the owners that were seen before decide. When nobody knows, nobody is told:
+ * telling all would let one organisation see the keys of another.
+ */
+export class KeySignals implements Component {
+  readonly name = 'key signals';
+  readonly #parts: KeySignalsParts;
+  readonly #pending = new Map<string, Pending>();
+  /** When a key was last told as changed, or an event that may not be repeated was told at all. */
+  readonly #toldAtMs = new Lru<string, number>(rememberedMax);
+  readonly #backoff: Backoff;
+  readonly #lines: TokenBucket;
+  #unsubscribe: (() => void) | undefined;
+  #flushTimer: Timer | undefined;
+  #flushDueMs = Number.POSITIVE_INFINITY;
+  #flushing: Promise<void> | undefined;
+  #reloadTimer: Timer | undefined;
+  #stopped = false;
+
+  constructor(parts: KeySignalsParts) {
+    this.#parts = parts;
+    const { random, clock } = parts;
+    this.#backoff = new Backoff({ firstDelayMs: 200, delayMsMax: 5_000, random });
+    this.#lines = new TokenBucket({ capacity: 10, tokensPerMinute: 10 }, clock.monotonicMs());
+  }
+
+  async start(): Promise<void> {
+    this.#unsubscribe = this.#parts.signals.subscribe((signal) => this.#hear(signal));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#unsubscribe?.();
+    this.#flushTimer?.cancel();
+    this.#reloadTimer?.cancel();
+    await this.#flushing;
+  }
+
+  notReady(): undefined {
+    return undefined;
+  }
+
+  #hear(signal: ControlPlaneSignal): void {
+    if (signal.type === 'key') this.#gather(signal.event, signal.organisation);
+    else {
+      this.#reloadTimer ??= this.#parts.clock.after(gatherMs, () => {
+        this.#reloadTimer = undefined;
+        this.#parts.reloadCatalog();
+      });
+    }
+  }
+
+  #gather(event: KeyEvent, organisation: OrganisationId | undefined): void {
+    const { clock, metrics } = this.#parts;
+    const key = formatKeyEvent(event);
+    const before = this.#pending.get(key);
+    if (before === undefined && this.#pending.size >= pendingMax) {
+      metrics.add('causeway_limit_hits_total', { limit: 'keySignalsMax' });
+      return;
+    }
+    const nowMs = clock.monotonicMs();
+    // Signals that go on coming must not put off the look for ever.
+    const dueMs = Math.min(before?.dueMs ?? Number.POSITIVE_INFINITY, nowMs + gatherMs);
+    this.#pending.set(key, { event, organisation: organisation ?? before?.organisation, dueMs });
+    this.#flushAt(dueMs);
+  }
+
+  #flushAt(dueMs: number): void {
+    if (this.#stopped || dueMs >= this.#flushDueMs) return;
+    this.#flushDueMs = dueMs;
+    this.#flushTimer?.cancel();
+    const delayMs = Math.max(0, dueMs - this.#parts.clock.monotonicMs());
+    this.#flushTimer = this.#parts.clock.after(delayMs, () => this.#wake());
+  }
+
+  #wake(): void {
+    this.#flushDueMs = Number.POSITIVE_INFINITY;
+    this.#flushing ??= this.#flush().finally(() => {
+      this.#flushing = undefined;
+      let nextMs = Number.POSITIVE_INFINITY;
+      for (const { dueMs } of this.#pending.values()) nextMs = Math.min(nextMs, dueMs);
+      this.#flushAt(nextMs);
+    });
+  }
+
+  async #flush(): Promise<void> {
+    const { clock, log, metrics } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    const due: [string, Pending][] = [];
+    for (const entry of this.#pending) if (entry[1].dueMs <= nowMs) due.push(entry);
+    // Taken out before the look: a signal that comes during it asks for another one.
+    for (const [key] of due) this.#pending.delete(key);
+    for (let start = 0; start < due.length; start += namesPerReadMax) {
+      const part = due.slice(start, start + namesPerReadMax);
+      try {
+        await this.#tell(part);
+        this.#backoff.reset();
+      } catch (error) {
+        metrics.add('causeway_store_errors_total', { store: 'keys' });
+        log.warn('key events wait, as a store does not answer', { reason: describeError(error) });
+        const dueMs = clock.monotonicMs() + this.#backoff.nextDelayMs();
+        for (const [key, one] of due.slice(start)) {
+          if (!this.#pending.has(key)) this.#pending.set(key, { ...one, dueMs });
+        }
+        return;
+      }
+    }
+  }
+
+  async #tell(part: readonly (readonly [string, Pending])[]): Promise<void> {
+    const { changeLog, clock, metrics, hashKeys, invalidate } = this.#parts;
+    const sessions = await this.#readSessions(part.map(([, { event }]) => event));
+    const changes: NewChange[] = [];
+    const told: string[] = [];
+    for (const [key, { event, organisation }] of part) {
+      const addressed = isSessionEvent(event)
+        ? this.#settle(event, organisation, sessions)
+        : addressEvent(event, this.#parts);
+      const waitMs = this.#waitMs(key, addressed);
+      if (waitMs > 0) {
+        // Of what may not be repeated, a second telling is a repeat and not news.
+        if (isAtMostOnce(event)) continue;
+        const dueMs = clock.monotonicMs() + waitMs;
+        if (!this.#pending.has(key)) this.#pending.set(key, { event, organisation, dueMs });
+        continue;
+      }
+      if (addressed.length === 0) this.#tellUnowned(event);
+      if (addressed.some((one) => spacingMs(one.event) > 0)) told.push(key);
+      for (const one of addressed) {
+        if (!survivesTheWire(one.event)) continue;
+        for (const name of namesOfEvent(one.event, hashKeys)) invalidate(name);
+        changes.push({
+          organisation: one.organisation,
+          atMs: clock.nowMs(),
+          body: { type: 'key', event: one.event },
+        });
+      }
+    }
+    if (changes.length === 0) return;
+    await changeLog.append(changes);
+    for (const key of told) this.#toldAtMs.set(key, clock.monotonicMs());
+    metrics.add('causeway_changes_total', { type: 'key' }, changes.length);
+  }
+
+  /** What the look found: a session that is there has changed, one that is not was removed. */
+  #settle(
+    event: SessionEvent,
+    named: OrganisationId | undefined,
+    sessions: ReadonlyMap<string, StoredValue>,
+  ): readonly AddressedEvent[] {
+    const { owners, hashKeys } = this.#parts;
+    const isReset = event.kind === 'quota-reset';
+    const names = namesOfEvent(event, hashKeys);
+    for (const name of names) {
+      const stored = sessions.get(name);
+      if (stored === undefined) continue;
+      const key = name.slice(sessionPrefix.length);
+      const hashed = hashKeys && looksHashed(key);
+      const before = owners.ownerOf(key);
+      const organisation = ownerOfSession(key, stored.value);
+      // Handed over to somebody else, it is gone for the one who had it.
+      const lost = before !== undefined && before !== organisation && !isReset ? [before] : [];
+      if (organisation !== undefined) owners.note(key, organisation);
+      const gained = organisation === undefined ? [] : [organisation];
+      // A worker resets a quota while it handles the event of the key.
+      const kinds = isReset ? (['quota-reset', 'key-changed'] as const) : (['key-changed'] as const);
+      return [
+        ...lost.map((one) => addressed(one, { kind: 'key-removed', key, hashed })),
+        ...gained.flatMap((one) => kinds.map((kind) => addressed(one, { kind, key, hashed }))),
+      ];
+    }
+    const ids = names.map((name) => name.slice(sessionPrefix.length));
+    const seen = ids.map((id) => owners.ownerOf(id)).find((one) => one !== undefined);
+    const known = seen ?? named ?? organisationOfRawKey(event.key);
+    if (known === undefined) return [];
+    return [addressed(known, isReset ? event : { ...event, kind: 'key-removed' })];
+  }
+
+  async #readSessions(events: readonly KeyEvent[]): Promise<ReadonlyMap<string, StoredValue>> {
+    const { store, hashKeys } = this.#parts;
+    const names = events.filter(isSessionEvent).flatMap((event) => {
+      return event.hashed ? [`${sessionPrefix}${event.key}`] : sessionNamesOf(event.key, hashKeys);
+    });
+    if (names.length === 0) return new Map();
+    const values = await store.getMany(names, { ttl: false });
+    return new Map(
+      names.flatMap((name, index) => {
+        const stored = values[index];
+        return stored === undefined ? [] : [[name, stored] as const];
+      }),
+    );
+  }
+
+  /** How long it has to wait because it was told a moment ago. A removal does not wait. */
+  #waitMs(key: string, events: readonly AddressedEvent[]): number {
+    const lastMs = this.#toldAtMs.peek(key);
+    if (lastMs === undefined || events.length === 0) return 0;
+    const once = events.some(({ event }) => isAtMostOnce(event));
+    const spacings = once ? [onceMs] : events.map(({ event }) => spacingMs(event));
+    return Math.max(0, lastMs + Math.min(...spacings) - this.#parts.clock.monotonicMs());
+  }
+
+  #tellUnowned(event: KeyEvent): void {
+    if (!this.#lines.take(this.#parts.clock.monotonicMs())) return;
+    this.#parts.log.info('the control plane told of something that no organisation is known to own', {
+      kind: event.kind,
+    });
+  }
+}
+
+/** At least so much time lies between two equal ones. */
+function spacingMs(event: KeyEvent): number {
+  return isAtMostOnce(event) ? onceMs : event.kind === 'key-changed' ? repeatMs : 0;
+}
+
+function addressed(organisation: OrganisationId, event: KeyEvent): AddressedEvent {
+  return { organisation, event };
+}
+
+function isSessionEvent(event: KeyEvent): event is SessionEvent {
+  return event.kind === 'key-changed' || event.kind === 'key-removed' || event.kind === 'quota-reset';
+}

@@ -1,0 +1,57 @@
+import type { KeyEvent } from '../../domain/key-event.js';
+import { looksHashed } from '../../domain/key-hash.js';
+import { parseKeyName } from '../../domain/key-names.js';
+import type { ControlPlaneSignal } from '../../ports/control-plane-signals.js';
+
+const told = ['set', 'del', 'expired', 'evicted'] as const;
+
+/** Channels on which a server tells what happened to its keys, if `notify-keyspace-events` is on there. */
+export function keyspaceChannels(database: number): readonly string[] {
+  return told.map((event) => `__keyevent@${database}__:${event}`);
+}
+
+/** `name`: the key that it happened to. Undefined: none that workers hold a copy of. */
+export function readKeyspaceNotification(
+  channel: string,
+  name: string,
+  hashKeys: boolean,
+): ControlPlaneSignal | undefined {
+  // Before anything else: counters and lists of gateways are the bulk.
+  if (!/^(?:apikey-|cert-raw-|oauth-data\.)/.test(name)) return undefined;
+  const happened = channel.slice(channel.indexOf(':') + 1);
+  const event = eventOf(name, happened === 'set', happened === 'del', hashKeys);
+  return event === undefined ? undefined : { type: 'key', event, organisation: undefined };
+}
+
+function eventOf(name: string, written: boolean, removed: boolean, hashKeys: boolean): KeyEvent | undefined {
+  const parsed = parseKeyName(name);
+  switch (parsed.kind) {
+    case 'session': {
+      const hashed = hashKeys && looksHashed(parsed.id);
+      return { kind: written ? 'key-changed' : 'key-removed', key: parsed.id, hashed };
+    }
+    case 'certificate':
+      return { kind: written ? 'certificate-added' : 'certificate-removed', certificate: parsed.id };
+    case 'oauth':
+      return oauthEventOf(parsed, written, removed, hashKeys);
+    default:
+      return undefined;
+  }
+}
+
+/** Tokens run out at the worker by themselves, and new ones are fetched when they are used. */
+function oauthEventOf(
+  { api, item, id }: Extract<ReturnType<typeof parseKeyName>, { kind: 'oauth' }>,
+  written: boolean,
+  removed: boolean,
+  hashKeys: boolean,
+): KeyEvent | undefined {
+  if (item === 'clientid') {
+    const kind = written ? 'oauth-client-updated' : 'oauth-client-removed';
+    // Whose it is has to be found by its API.
+    return { kind, api, client: id, organisation: '' };
+  }
+  if (!removed || item === 'authorize') return undefined;
+  const hashed = hashKeys && looksHashed(id);
+  return { kind: 'oauth-token-revoked', token: id, hashed, api, scope: item };
+}
