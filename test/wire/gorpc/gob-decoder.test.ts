@@ -310,6 +310,6 @@ describe('effort', () => {
     const stream = new GobEncoder().encode(gobSlice(gobInterface), items);
     const start = performance.now();
     expect(decode(stream)).toHaveLength(1);
-    expect(performance.now() - start).toBeLessThan(1_000);
+    expect(performance.now() - start).toBeLessThan(5_000);
   });
 });
