@@ -6,6 +6,12 @@ import { stopChildren } from './harness/start-child.js';
 /** Loaded when they run, so that one that cannot be loaded does not stop the others. */
 const benches: Readonly<Record<string, (options: BenchOptions) => Promise<void>>> = {
   'grpc/fan-out': async (options) => (await import('./grpc/fan-out.js')).benchFanOut(options),
+  'grpc/file-to-worker': async (options) =>
+    (await import('./grpc/file-to-worker.js')).benchFileToWorker(options),
+  'grpc/snapshot-crowd': async (options) =>
+    (await import('./grpc/snapshot-crowd.js')).benchSnapshotCrowd(options),
+  'grpc/idle': async (options) => (await import('./grpc/idle.js')).benchIdle(options),
+  start: async (options) => (await import('./start/start.js')).benchStart(options),
 };
 
 const { values, positionals } = parseArgs({

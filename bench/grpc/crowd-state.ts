@@ -9,6 +9,8 @@ export interface CrowdState {
   /** Of the lean ones. */
   readonly frames: number;
   readonly bytes: number;
+  /** From the first connection attempt until the last lean worker had everything. */
+  readonly levelMs: number;
   readonly failures: readonly string[];
 }
 

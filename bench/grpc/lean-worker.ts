@@ -8,10 +8,19 @@ const windowBytes = 4 * 1024 * 1024;
 const lengthPrefixBytes = 5;
 
 const request = messageCodec('SyncRequest');
+const statusMessage = request.write({
+  status: { apisCount: 20, policiesCount: 5, health: [{ component: 'local-copy', status: 'pass' }] },
+});
 
 export interface LeanWorkerCounts {
   frames: number;
   bytes: number;
+}
+
+export interface LeanWorkerListener {
+  failure(reason: string): void;
+  /** Its snapshot is complete. */
+  level(): void;
 }
 
 /**
@@ -29,7 +38,7 @@ export class LeanWorker {
   readonly counts: LeanWorkerCounts = { frames: 0, bytes: 0 };
   readonly #session: ClientHttp2Session;
   readonly #stream: ClientHttp2Stream;
-  readonly #onFailure: (reason: string) => void;
+  readonly #told: LeanWorkerListener;
   readonly #head = Buffer.alloc(headBytesMax);
   #headLength = 0;
   /** Of the whole message, prefix included; 0: not known yet. */
@@ -41,12 +50,12 @@ export class LeanWorker {
   constructor(
     port: number,
     name: { readonly node: string; readonly group: string; readonly tags: readonly string[] },
-    onFailure: (reason: string) => void,
+    told: LeanWorkerListener,
   ) {
-    this.#onFailure = onFailure;
+    this.#told = told;
     this.#session = connect(`http://127.0.0.1:${port}`, { settings: { initialWindowSize: windowBytes } });
     this.#session.on('connect', () => this.#session.setLocalWindowSize(windowBytes));
-    this.#session.on('error', (error) => onFailure(error.message));
+    this.#session.on('error', (error) => told.failure(error.message));
     this.#stream = this.#session.request({
       ':method': 'POST',
       ':path': '/causeway.v1.Bridge/Sync',
@@ -56,8 +65,8 @@ export class LeanWorker {
       'x-causeway-organisation': organisation,
     });
     this.#stream.on('data', (chunk: Buffer) => this.#read(chunk));
-    this.#stream.on('trailers', (trailers) => onFailure(`ended: ${JSON.stringify(trailers)}`));
-    this.#stream.on('error', (error) => onFailure(error.message));
+    this.#stream.on('trailers', (trailers) => told.failure(`ended: ${JSON.stringify(trailers)}`));
+    this.#stream.on('error', (error) => told.failure(error.message));
     this.#send(
       request.write({
         hello: {
@@ -78,6 +87,10 @@ export class LeanWorker {
     if (!this.level || this.position === this.#confirmed) return;
     this.#confirmed = this.position;
     this.#send(ackMessage(this.position));
+  }
+
+  sendStatus(): void {
+    this.#send(statusMessage);
   }
 
   close(): void {
@@ -132,12 +145,15 @@ export class LeanWorker {
       if (fields.last) {
         this.level = true;
         this.position = this.#snapshotAt;
+        this.#told.level();
       }
     } else if (kind === 'delta') {
-      if (fields.after > this.position) this.#onFailure(`gap: ${fields.after} after ${this.position}`);
+      if (fields.after > this.position) this.#told.failure(`gap: ${fields.after} after ${this.position}`);
       this.position = fields.sequence;
     } else if (kind === 'heartbeat') {
       if (this.level) this.position = Math.max(this.position, fields.sequence);
+      // Every heartbeat is confirmed, also one that brings nothing new.
+      this.#confirmed = -1;
     }
     this.#headLength = 0;
     this.#messageLength = 0;

@@ -4,6 +4,7 @@ import {
   ServerCredentials,
   type ServerDuplexStream,
 } from '@grpc/grpc-js';
+import { limits } from '../../src/domain/limits.js';
 import { hubService } from '../../src/transport/grpc/contract.js';
 import type { SyncRequestMessage } from '../../src/transport/grpc/messages.js';
 import { ProtoFrameEncoder } from '../../src/transport/grpc/proto-frame-encoder.js';
@@ -19,9 +20,13 @@ const encoder = new ProtoFrameEncoder(
   { id: 'plain', version: 'plain', heartbeatIntervalMs: 10_000 },
   { add: () => {}, set: () => {}, observe: () => {}, reset: () => {} },
 );
-const streams = new Set<ServerDuplexStream<SyncRequestMessage, Buffer>>();
+type SyncStream = ServerDuplexStream<SyncRequestMessage, Buffer>;
+
+const streams = new Set<SyncStream>();
 const server = new Server({ 'grpc.max_send_message_length': -1 });
 let bytes = 0;
+let snapshotDefinitions = 0;
+let snapshot: Promise<readonly Buffer[]> | undefined;
 let edits = 0;
 let confirmations = 0;
 let sending: Promise<void> = Promise.resolve();
@@ -45,17 +50,40 @@ const sync: handleBidiStreamingCall<SyncRequestMessage, Buffer> = (stream) => {
   stream.on('data', (message: SyncRequestMessage) => {
     if (message.ack != null) confirmations += 1;
     if (message.hello == null) return;
+    const mode = snapshotDefinitions > 0 ? 'snapshot' : 'resume';
     const start = { codec: 'lz4', epoch: 'plain', sequence: edits, viewDefinitions: 0 } as const;
-    stream.write(encoder.welcome({ ...start, mode: 'resume', reason: undefined }));
+    stream.write(encoder.welcome({ ...start, mode, reason: undefined }));
     streams.add(stream);
+    if (mode === 'snapshot') void sendSnapshot(stream);
   });
   stream.on('error', () => streams.delete(stream));
   stream.on('close', () => streams.delete(stream));
 };
 
+async function sendSnapshot(stream: SyncStream): Promise<void> {
+  snapshot ??= encodeSnapshot();
+  for (const chunk of await snapshot) {
+    if (!stream.write(chunk)) await new Promise((resolve) => stream.once('drain', resolve));
+  }
+}
+
+/** In chunks of the size that the hub makes. */
+async function encodeSnapshot(): Promise<readonly Buffer[]> {
+  const perChunk = Math.max(1, Math.floor(limits.chunkBytesMax / bytes));
+  const chunks: Promise<Buffer>[] = [];
+  for (let first = 0; first < snapshotDefinitions; first += perChunk) {
+    const count = Math.min(perChunk, snapshotDefinitions - first);
+    const definitions = Array.from({ length: count }, (_, index) => apiDefinition(first + index, 0, bytes));
+    const last = first + count >= snapshotDefinitions;
+    chunks.push(encoder.snapshotChunk(chunks.length, last, definitions, [], 'lz4'));
+  }
+  return Promise.all(chunks);
+}
+
 answerCalls({
-  start: async (given: { definitionBytes: number }) => {
+  start: async (given: { definitionBytes: number; snapshot?: number }) => {
     bytes = given.definitionBytes;
+    snapshotDefinitions = given.snapshot ?? 0;
     server.addService(hubService(), { Sync: sync, GetKeys: sync, ReportAnalytics: sync });
     const port = await new Promise<number>((resolve, reject) => {
       server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>

@@ -15,7 +15,7 @@ export class ReferenceWorker {
   constructor(
     port: number,
     name: { readonly node: string; readonly group: string; readonly tags: readonly string[] },
-    told: { failure(reason: string): void; applied(id: string, hash: string): void },
+    told: { failure(reason: string): void; applied(hash: string): void },
   ) {
     this.#client = new WorkerClient(
       {
@@ -37,7 +37,7 @@ export class ReferenceWorker {
         clock,
         random: Math.random,
         onEvent: (event) => {
-          if (event.type === 'put') told.applied(event.id, event.hash);
+          if (event.type === 'put') told.applied(event.hash);
           else if (event.type === 'acknowledged') {
             this.position = event.sequence;
             this.level = true;

@@ -11,19 +11,20 @@ export interface CrowdOptions {
   readonly tagSets?: readonly (readonly string[])[];
 }
 
-/** An edit that the parent waits for. */
-interface Awaited {
-  readonly hash: string;
-  readonly resolve: (result: { atNs: bigint; firstNs: bigint }) => void;
-  missing: number;
-  firstNs: bigint;
+/** The last reference worker has applied what was expected. By the monotonic clock of the machine. */
+export interface AppliedNote {
+  readonly firstNs: bigint;
+  readonly lastNs: bigint;
 }
 
 /** Child: many workers in one process. */
 const lean: LeanWorker[] = [];
 const reference: ReferenceWorker[] = [];
 const failures: string[] = [];
-const awaited = new Map<string, Awaited>();
+let expected: { readonly hash: string; missing: number; firstNs: bigint } | undefined;
+let startedMs = 0;
+let levelMs = 0;
+const statusIntervalMs = 10_000;
 let confirmEvery: NodeJS.Timeout | undefined;
 let told = -1;
 
@@ -47,26 +48,30 @@ setInterval(() => {
   tellParent('slowest', position);
 }, 1).unref();
 
-function applied(hash: string): void {
-  const waiting = awaited.get(hash);
-  if (waiting === undefined) return;
+function noteApplied(hash: string): void {
+  if (expected === undefined || hash !== expected.hash) return;
   const nowNs = process.hrtime.bigint();
-  if (waiting.firstNs === 0n) waiting.firstNs = nowNs;
-  waiting.missing -= 1;
-  if (waiting.missing > 0) return;
-  awaited.delete(hash);
-  waiting.resolve({ atNs: nowNs, firstNs: waiting.firstNs });
+  if (expected.firstNs === 0n) expected.firstNs = nowNs;
+  expected.missing -= 1;
+  if (expected.missing > 0) return;
+  tellParent('applied', { firstNs: expected.firstNs, lastNs: nowNs } satisfies AppliedNote);
+  expected = undefined;
+}
+
+function noteLevel(): void {
+  levelMs = performance.now() - startedMs;
 }
 
 answerCalls({
   connect: (options: CrowdOptions) => {
     const { port, tagSets = [[]] } = options;
+    startedMs = performance.now();
     for (let index = 0; index < options.lean + options.reference; index += 1) {
       const tags = tagSets[index % tagSets.length] ?? [];
       const name = { node: `worker-${index}`, group: `zone-${index % 10}`, tags };
-      if (index < options.lean) lean.push(new LeanWorker(port, name, note));
+      if (index < options.lean) lean.push(new LeanWorker(port, name, { failure: note, level: noteLevel }));
       else {
-        const tell = { failure: note, applied: (_id: string, hash: string) => applied(hash) };
+        const tell = { failure: note, applied: noteApplied };
         reference.push(new ReferenceWorker(port, name, tell));
       }
     }
@@ -86,13 +91,22 @@ answerCalls({
     position: slowest(),
     frames: lean.reduce((sum, { counts }) => sum + counts.frames, 0),
     bytes: lean.reduce((sum, { counts }) => sum + counts.bytes, 0),
+    levelMs,
     failures,
   }),
-  /** Resolves when every reference worker has applied the definition with this hash. */
-  untilApplied: (hash: string) =>
-    new Promise<unknown>((resolve) => {
-      awaited.set(hash, { hash, resolve, missing: reference.length, firstNs: 0n });
-    }),
+  /** The note `applied` follows when every reference worker has the definition with this hash. */
+  expect: (hash: string) => {
+    expected = { hash, missing: reference.length, firstNs: 0n };
+  },
+  /** Lean workers say how they are, as reference workers do by themselves. */
+  behaveIdle: () => {
+    for (const worker of lean) {
+      setTimeout(
+        () => setInterval(() => worker.sendStatus(), statusIntervalMs),
+        Math.random() * statusIntervalMs,
+      );
+    }
+  },
   heldByReference: () => reference.map((worker) => worker.held()),
   disconnect: async () => {
     for (const worker of lean.splice(0)) worker.close();

@@ -37,7 +37,9 @@ export class Child {
     const id = this.#calls++;
     return new Promise<Result>((resolve, reject) => {
       this.#pending.set(id, { resolve: (result) => resolve(result as Result), reject });
-      this.#process.send({ id, name, argument } satisfies Call);
+      this.#process.send({ id, name, argument } satisfies Call, (error) => {
+        if (error !== null) reject(error);
+      });
     });
   }
 
