@@ -91,7 +91,8 @@ export class ControlPlane {
   /** Switches a user off, or on again. */
   toggleUser(): void {
     const { catalog, random } = this.#world;
-    const chosen = random.pick(catalog.users);
+    const off = catalog.users.filter(({ active }) => !active);
+    const chosen = random.pick(off.length > 0 && random.chance(0.7) ? off : catalog.users);
     this.#trace(`user ${chosen.id} ${chosen.active ? 'off' : 'on'}`);
     catalog.users = catalog.users.map((user) => (user === chosen ? { ...user, active: !user.active } : user));
     catalog.announce();

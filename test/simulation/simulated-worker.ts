@@ -119,8 +119,10 @@ export class SimulatedWorker {
 
   /** It has a stream, and everything that the stream began with is durable. */
   get settled(): boolean {
-    const epoch = this.#stream?.epoch;
-    return epoch !== undefined && epoch === this.#durable.cursor?.epoch && !this.#durable.mixed;
+    const stream = this.#stream;
+    if (stream?.epoch === undefined || stream.snapshot !== undefined || stream.refused !== undefined)
+      return false;
+    return stream.epoch === this.#durable.cursor?.epoch;
   }
 
   get link(): SimulatedLink | undefined {
@@ -199,12 +201,12 @@ export class SimulatedWorker {
     } catch (thrown) {
       this.#trace(`is refused: ${describeError(thrown)}`);
       this.#stream = undefined;
-      this.#connectLater();
+      this.#connectLater(5_000);
     }
   }
 
-  #connectLater(): void {
-    this.#after(this.#world.random.between(50, 1_000), () => {
+  #connectLater(delayMsMax = 1_000): void {
+    this.#after(this.#world.random.between(50, delayMsMax), () => {
       if (this.#stream === undefined) this.#connect();
     });
   }

@@ -18,7 +18,7 @@ import { Disks, type StoreName } from './simulated-stores.js';
 import { logOf, SimulatedWorker } from './simulated-worker.js';
 import { FullHistory, Versions, Violation, type World } from './world.js';
 
-const stepsMax = 70;
+const stepsMax = 90;
 const restSecondsMax = 400;
 
 /** What happens in one step, and how often. */

@@ -10,6 +10,7 @@ import type { Clock, Timer } from '../../ports/clock.js';
 import type { Component } from '../../ports/component.js';
 import type { Log } from '../../ports/log.js';
 import type { Metrics } from '../../ports/metrics.js';
+import { type HeldRemoval, HeldRemovals } from './held-removals.js';
 import {
   applyDifference,
   changesOf,
@@ -18,7 +19,6 @@ import {
   type OrganisationSnapshot,
   type SnapshotDifference,
 } from './organisation-snapshot.js';
-import { RemovalHold } from './removal-hold.js';
 import { readUnsettledNote, settlingChanges, unsettledNote, unsettledNoteKey } from './unsettled-changes.js';
 
 const retryDelayMinMs = 500;
@@ -34,14 +34,6 @@ export interface DistributorParts {
   /** Hold removals that look like an accident. */
   readonly holdRemovals: boolean;
   readonly onPeople: (organisations: readonly Organisation[], users: readonly User[]) => void;
-}
-
-export interface HeldRemoval {
-  readonly organisation: OrganisationId;
-  readonly kind: string;
-  readonly id: string;
-  readonly name: string;
-  readonly sinceMs: number;
 }
 
 /** What one load changes for one organisation. */
@@ -62,9 +54,7 @@ export class Distributor implements Component {
   readonly name = 'catalog';
   readonly #parts: DistributorParts;
   readonly #snapshots = new Map<OrganisationId, OrganisationSnapshot>();
-  readonly #holds = new Map<OrganisationId, RemovalHold>();
-  readonly #held = new Map<OrganisationId, Map<DefinitionKey, HeldRemoval>>();
-  readonly #accepted = new Map<OrganisationId, Set<DefinitionKey>>();
+  readonly #held: HeldRemovals;
   /** Noted in the copy: seen by workers perhaps, and not known to be in the log and the copy. */
   readonly #unsettled = new Map<OrganisationId, readonly DefinitionChange[]>();
   #organisations: readonly Organisation[] = [];
@@ -83,6 +73,7 @@ export class Distributor implements Component {
 
   constructor(parts: DistributorParts) {
     this.#parts = parts;
+    this.#held = new HeldRemovals(parts.clock, parts.log);
   }
 
   async start(): Promise<void> {
@@ -147,17 +138,12 @@ export class Distributor implements Component {
   }
 
   held(): readonly HeldRemoval[] {
-    return [...this.#held.values()].flatMap((byKey) => [...byKey.values()]);
+    return this.#held.list();
   }
 
   /** Ships what is held, for one organisation or for all. Resolves to how many removals that were. */
   async accept(organisation?: OrganisationId): Promise<number> {
-    let count = 0;
-    for (const [owner, byKey] of this.#held) {
-      if (organisation !== undefined && owner !== organisation) continue;
-      this.#accepted.set(owner, new Set(byKey.keys()));
-      count += byKey.size;
-    }
+    const count = this.#held.accept(organisation);
     if (count > 0) await this.reload();
     return count;
   }
@@ -237,7 +223,9 @@ export class Distributor implements Component {
   #plan(organisation: OrganisationId, next: ReadonlyMap<DefinitionKey, Definition>): PlannedChange {
     const current = this.#snapshots.get(organisation) ?? emptySnapshot(organisation);
     const difference = differenceOf(current.definitions, next);
-    const removed = this.#withoutHeld(organisation, current, difference.removed);
+    const removed = this.#parts.holdRemovals
+      ? this.#held.pass(current, difference.removed)
+      : difference.removed;
     const shipped = { put: difference.put, removed };
     const changes = changesOf(current.definitions, shipped);
     const noted = this.#unsettled.get(organisation);
@@ -254,50 +242,6 @@ export class Distributor implements Component {
     }
     const notes = [...this.#unsettled].map(([organisation, changes]) => unsettledNote(organisation, changes));
     await this.#untilDone('catalog copy', () => this.#parts.catalogCopy.writeDefinitions(notes, []));
-  }
-
-  /** Splits off what has to be confirmed first, and keeps the books about it. */
-  #withoutHeld(
-    organisation: OrganisationId,
-    current: OrganisationSnapshot,
-    wanted: readonly Definition[],
-  ): readonly Definition[] {
-    const hold = this.#holds.get(organisation) ?? new RemovalHold();
-    this.#holds.set(organisation, hold);
-    const accepted = this.#accepted.get(organisation) ?? new Set<DefinitionKey>();
-    const monotonicMs = this.#parts.clock.monotonicMs();
-    const held = this.#parts.holdRemovals
-      ? hold.decide(current.definitions, wanted, accepted, monotonicMs)
-      : ([] as readonly Definition[]);
-    const heldKeys = new Set(held.map((definition) => definitionKey(definition.kind, definition.id)));
-    const passed = wanted.filter(
-      (definition) => !heldKeys.has(definitionKey(definition.kind, definition.id)),
-    );
-    hold.passed(passed, accepted, monotonicMs);
-    this.#accepted.delete(organisation);
-    this.#rememberHeld(organisation, held, this.#parts.clock.nowMs());
-    return passed;
-  }
-
-  #rememberHeld(organisation: OrganisationId, held: readonly Definition[], nowMs: number): void {
-    const before = this.#held.get(organisation);
-    if (held.length === 0) {
-      if (this.#held.delete(organisation))
-        this.#parts.log.info('held removals are settled', { organisation });
-      return;
-    }
-    const now = new Map<DefinitionKey, HeldRemoval>();
-    for (const { kind, id, name } of held) {
-      const key = definitionKey(kind, id);
-      now.set(key, before?.get(key) ?? { organisation, kind, id, name, sinceMs: nowMs });
-    }
-    this.#held.set(organisation, now);
-    if ([...now.keys()].some((key) => !before?.has(key))) {
-      this.#parts.log.error('removals held: run `causeway catalog accept` to ship them', {
-        organisation,
-        removals: now.size,
-      });
-    }
   }
 
   async #record(planned: readonly PlannedChange[]): Promise<void> {
@@ -421,7 +365,6 @@ export class Distributor implements Component {
   #measure(): void {
     const { metrics } = this.#parts;
     metrics.reset('causeway_catalog_definitions');
-    metrics.reset('causeway_catalog_held_removals');
     for (const { organisation, definitions } of this.#snapshots.values()) {
       const byKind = { api: 0, policy: 0, 'client-idp': 0 };
       for (const { kind } of definitions.values()) byKind[kind] += 1;
@@ -429,9 +372,7 @@ export class Distributor implements Component {
         metrics.set('causeway_catalog_definitions', { organisation, kind }, count);
       }
     }
-    for (const [organisation, byKey] of this.#held) {
-      metrics.set('causeway_catalog_held_removals', { organisation }, byKey.size);
-    }
+    this.#held.measure(metrics);
   }
 }
 

@@ -48,7 +48,7 @@ export function unsettledNote(
 /** undefined: an ordinary definition. */
 export function readUnsettledNote(definition: Definition): readonly DefinitionChange[] | undefined {
   if (definition.kind !== noteKind || definition.id !== noteId) return undefined;
-  const changes: unknown = JSON.parse(definition.body.toString('utf8'));
+  const changes = readJson(definition.body);
   return Array.isArray(changes) ? changes.filter(isDefinitionChange) : [];
 }
 
@@ -92,6 +92,14 @@ export function settlingChanges(
 /** Every view that sees a definition under `seen` is told of this change. */
 function reaches({ before, after }: DefinitionChange, seen: Visibility): boolean {
   return [before, after].some((one) => one !== undefined && sameVisibility(one, seen));
+}
+
+function readJson(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch {
+    return undefined;
+  }
 }
 
 function isDefinitionChange(value: unknown): value is DefinitionChange {
