@@ -3,6 +3,8 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Configuration } from '../config/configuration.js';
 import { organisationId } from '../domain/identifiers.js';
+import { hashKey } from '../domain/key-hash.js';
+import { sessionName } from '../domain/key-names.js';
 import type { Log } from '../ports/log.js';
 import { seedFirstStart } from '../stores/folder/first-start.js';
 import { type Credentials, readCredentials, writeCredentials } from './credentials-file.js';
@@ -28,7 +30,10 @@ export async function makeFirstStart(
   if ((await stores.catalogCopy.read()) !== undefined) return false;
   const seeded = await seedFirstStart({ examplesPath, catalogPath, random: randomBytes });
   if (seeded === undefined) return false;
-  for (const { name, value, ttlMs } of seeded.keys) await stores.keyStore.put(name, value, ttlMs);
+  for (const { key, value, ttlMs } of seeded.keys) {
+    const name = sessionName(configuration.hashKeys ? hashKey(key) : key);
+    await stores.keyStore.put(name, value, ttlMs);
+  }
   const known = await readCredentials(dataPath);
   await writeCredentials(dataPath, {
     organisation: seeded.organisation,
