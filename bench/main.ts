@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import type { BenchOptions } from './harness/bench-options.js';
 import { printMachine, say } from './harness/report.js';
+import { runAlone } from './harness/run-alone.js';
 import { stopChildren } from './harness/start-child.js';
 
 /** Loaded when they run, so that one that cannot be loaded does not stop the others. */
@@ -11,6 +12,8 @@ const benches: Readonly<Record<string, (options: BenchOptions) => Promise<void>>
   'grpc/snapshot-crowd': async (options) =>
     (await import('./grpc/snapshot-crowd.js')).benchSnapshotCrowd(options),
   'grpc/idle': async (options) => (await import('./grpc/idle.js')).benchIdle(options),
+  'micro/fan-out-session': () => runAlone('micro/fan-out-session'),
+  'micro/gorpc-codec': () => runAlone('micro/gorpc-codec'),
   start: async (options) => (await import('./start/start.js')).benchStart(options),
 };
 

@@ -15,7 +15,7 @@ export class Child {
 
   constructor(script: string, options: readonly string[]) {
     this.#process = fork(fileURLToPath(new URL(`../${script}.js`, import.meta.url)), [], {
-      execArgv: ['--expose-gc', '--enable-source-maps', ...options],
+      execArgv: ['--expose-gc', ...options],
       // What a child prints must not get between the results.
       stdio: ['ignore', 2, 2, 'ipc'],
       serialization: 'advanced',
