@@ -3,13 +3,14 @@ import type { GatewaySession } from '../../hub/zones/gateway-session.js';
 import type { Clock } from '../../ports/clock.js';
 import type { Log } from '../../ports/log.js';
 import type { Metrics } from '../../ports/metrics.js';
-import { eraAfter, keysValuesPairName } from './client-era.js';
+import { eraAfter } from './client-era.js';
 import type { Complaints } from './complaints.js';
 import { accessDenied, errorAnswer } from './error-answer.js';
 import { GorpcCall, type GorpcMethod } from './gorpc-call.js';
 import type { GorpcConnection } from './gorpc-connection.js';
 import type { GorpcHub } from './gorpc-hub.js';
 import { HeldCalls } from './held-calls.js';
+import { keepFed } from './keep-fed.js';
 import type { GorpcRequest } from './request-decoder.js';
 import type { GorpcAnswer } from './response-encoder.js';
 
@@ -95,20 +96,7 @@ export class Dispatcher {
 
   /** Before the first answer that a worker may keep, so that no event about it is missed. */
   #feed(call: GorpcCall): void {
-    const { hub, log } = this.#parts;
-    const { session } = call;
-    const member = session.feedMember(call.login);
-    hub.feeds.open(member).then(
-      () => {
-        session.fedAs(member);
-        this.#run(call);
-      },
-      (thrown: unknown) => {
-        // The next call tries again. Not to serve would be worse than to serve late news.
-        log.debug('key events are not kept for a worker yet', { reason: toCausewayError(thrown).message });
-        this.#run(call);
-      },
-    );
+    keepFed(this.#parts, call.session, call.login).then(() => this.#run(call));
   }
 
   #run(call: GorpcCall): void {
@@ -153,8 +141,8 @@ export class Dispatcher {
 
   #finish(call: GorpcCall, answer: GorpcAnswer): void {
     const { clock, metrics } = this.#parts;
-    const { connection, method, request, session } = call;
-    connection.answer(request.id, answer, keysValuesPairName(session.era));
+    const { method } = call;
+    call.finish(answer);
     const result: Result = answer === accessDenied ? 'denied' : answer.kind === 'error' ? 'error' : 'ok';
     metrics.add('causeway_calls_total', this.#labelsOf(method.name, result));
     if (method.isLongPoll || result === 'denied') return;

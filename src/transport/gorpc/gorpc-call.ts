@@ -1,6 +1,7 @@
 import type { Carrier } from '../../hub/keyspace/zone-feed.js';
 import type { GatewayLogin, GatewaySession } from '../../hub/zones/gateway-session.js';
 import type { ArgumentReader } from './arguments.js';
+import { keysValuesPairName } from './client-era.js';
 import type { GorpcConnection } from './gorpc-connection.js';
 import type { GorpcRequest } from './request-decoder.js';
 import type { GorpcAnswer } from './response-encoder.js';
@@ -14,8 +15,8 @@ export class GorpcCall implements Carrier {
   /** Monotonic. */
   readonly receivedAtMs: number;
   #login: GatewayLogin | undefined;
-  /** Bytes of the connection up to the end of the answer. */
-  #answerEnd = Number.POSITIVE_INFINITY;
+  /** Of the connection: the one that the answer leaves with. */
+  #write = Number.POSITIVE_INFINITY;
 
   constructor(
     connection: GorpcConnection,
@@ -46,12 +47,13 @@ export class GorpcCall implements Carrier {
   }
 
   get isSent(): boolean {
-    return this.connection.sentBytes >= this.#answerEnd;
+    return this.connection.sentWrites >= this.#write;
   }
 
-  /** The answer is written: everything that the connection has been given so far has to leave first. */
-  answered(): void {
-    this.#answerEnd = this.connection.writtenBytes;
+  /** Ends the call. */
+  finish(answer: GorpcAnswer): void {
+    this.#write = this.connection.nextWrite;
+    this.connection.answer(this.request.id, answer, keysValuesPairName(this.session.era));
   }
 }
 

@@ -47,9 +47,14 @@ export class GorpcConnection implements RequestStreamEvents {
   #outbound: OutboundStream | undefined;
   #encoder: ResponseEncoder | undefined;
   #callsInFlight = 0;
-  #writtenBytes = 0;
-  #sentBytesSeen = 0;
+  /** Writes begun, and writes that have left this process. */
+  #writes = 0;
+  #sentWrites = 0;
+  #sentWritesSeen = 0;
   #progressMs: number;
+  readonly #onSent = () => {
+    this.#sentWrites += 1;
+  };
   #open = true;
   #reading = true;
   #refused = false;
@@ -79,20 +84,20 @@ export class GorpcConnection implements RequestStreamEvents {
     return this.#open;
   }
 
-  /** Bytes given to the stream so far, and how many of them have left this process. */
-  get writtenBytes(): number {
-    return this.#writtenBytes;
+  /** Number of the write that an answer given now leaves with. */
+  get nextWrite(): number {
+    return this.#writes + 1;
   }
 
-  get sentBytes(): number {
-    return this.#writtenBytes - this.#stream.writableLength;
+  /** Writes up to this number have left this process. */
+  get sentWrites(): number {
+    return this.#sentWrites;
   }
 
   /** How long nothing has left though something waits, as far as one call of this to the next can tell. */
   stalledMs(nowMs: number): number {
-    const { sentBytes } = this;
-    if (sentBytes !== this.#sentBytesSeen || this.#stream.writableLength === 0) {
-      this.#sentBytesSeen = sentBytes;
+    if (this.#sentWrites !== this.#sentWritesSeen || this.#sentWrites === this.#writes) {
+      this.#sentWritesSeen = this.#sentWrites;
       this.#progressMs = nowMs;
     }
     return nowMs - this.#progressMs;
@@ -137,13 +142,13 @@ export class GorpcConnection implements RequestStreamEvents {
     this.isFlushWanted = false;
     if (!this.#open || this.#outbound === undefined) return;
     const parts = this.#outbound.take();
-    if (parts.length > 1) this.#stream.cork();
-    let hasRoom = true;
-    for (const part of parts) {
-      this.#writtenBytes += part.length;
-      hasRoom = this.#stream.write(part);
-    }
-    if (parts.length > 1) this.#stream.uncork();
+    const last = parts.pop();
+    if (last === undefined) return;
+    this.#writes += 1;
+    if (parts.length > 0) this.#stream.cork();
+    for (const part of parts) this.#stream.write(part);
+    const hasRoom = this.#stream.write(last, this.#onSent);
+    if (parts.length > 0) this.#stream.uncork();
     if (!hasRoom && this.#stream.writableLength > limits.gorpcUnsentBytesMax) this.#stopReading();
   }
 

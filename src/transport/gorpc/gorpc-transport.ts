@@ -83,6 +83,7 @@ export class GorpcTransport implements Component, GorpcConnectionEvents {
       loginWaitMs: this.#options.loginWaitMs,
       methods: methodTable({
         hub: parts.hub,
+        clock: parts.clock,
         log: this.#log,
         metrics: parts.metrics,
         complaints: this.#complaints,
@@ -169,10 +170,6 @@ export class GorpcTransport implements Component, GorpcConnectionEvents {
 
   /** One pass after the input of this turn was read: calls that came together are answered together. */
   onWritten(connection: GorpcConnection): void {
-    if (this.#drained !== undefined && connection.callsInFlight === 0) {
-      connection.end();
-      return;
-    }
     this.#written.push(connection);
     if (this.#written.length === 1) setImmediate(() => this.#flush());
   }
@@ -180,7 +177,11 @@ export class GorpcTransport implements Component, GorpcConnectionEvents {
   #flush(): void {
     const written = this.#written;
     this.#written = [];
-    for (const connection of written) connection.flush();
+    for (const connection of written) {
+      // The last answer and the goodbye leave together: see `drain`.
+      if (this.#drained !== undefined && connection.callsInFlight === 0) connection.end();
+      else connection.flush();
+    }
   }
 
   #onBadCall(connection: GorpcConnection): void {
@@ -238,7 +239,7 @@ export class GorpcTransport implements Component, GorpcConnectionEvents {
 
   async #drain(deadlineMs: number): Promise<void> {
     // Idle connections first: a worker repeats an answered poll at once, and it must find no connection to
-    // send it on that is about to close. Those with a poll close in the moment of its answer, see `onWritten`.
+    // send it on that is about to close. Those with a poll close in the moment of its answer, see `#flush`.
     for (const connection of [...this.#connections]) if (connection.callsInFlight === 0) connection.end();
     await this.#pause(0);
     for (const connection of this.#connections) connection.refuse();

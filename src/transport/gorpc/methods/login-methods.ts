@@ -8,6 +8,7 @@ import { type GroupLogin, readGroupLogin, readNothing, readText } from '../argum
 import { eraOfVersion } from '../client-era.js';
 import { done, no, yes } from '../error-answer.js';
 import { type GorpcCall, type GorpcMethod, method } from '../gorpc-call.js';
+import { keepFed } from '../keep-fed.js';
 import type { GorpcAnswer } from '../response-encoder.js';
 import type { MethodContext } from './method-context.js';
 
@@ -28,7 +29,11 @@ const noGroup = { group: '', forceSync: false, node: undefined };
 /**
  * Answers true or false and never with nothing: a gateway crashes of that. Throws CATALOG_NOT_READY.
  */
-function login(context: MethodContext, call: GorpcCall, request: GroupLogin): GorpcAnswer {
+function login(
+  context: MethodContext,
+  call: GorpcCall,
+  request: GroupLogin,
+): GorpcAnswer | Promise<GorpcAnswer> {
   const { hub } = context;
   const { session, connection } = call;
   // The worker forgets it as soon as it is sent, whatever the answer is.
@@ -58,8 +63,19 @@ function login(context: MethodContext, call: GorpcCall, request: GroupLogin): Go
     session.forceSync = false;
     hub.fullPushWanted(login.identity.organisation, zone);
   }
-  context.onLoggedIn(session);
-  return yes;
+  if (session.isFed || !isOfGateway(call)) {
+    context.onLoggedIn(session);
+    return yes;
+  }
+  return keepFed(context, session, login).then(() => {
+    context.onLoggedIn(session);
+    return yes;
+  });
+}
+
+/** Pumps have a type of their own for it. Without a group it cannot be told: then the next call shows it. */
+function isOfGateway({ request: { typeName } }: GorpcCall): boolean {
+  return typeName.startsWith('*') && !typeName.startsWith('*pumps.');
 }
 
 /** Old gateways without a group say nothing, newer ones say so. */

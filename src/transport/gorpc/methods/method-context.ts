@@ -1,4 +1,5 @@
 import type { GatewaySession } from '../../../hub/zones/gateway-session.js';
+import type { Clock } from '../../../ports/clock.js';
 import type { Log } from '../../../ports/log.js';
 import type { Metrics } from '../../../ports/metrics.js';
 import type { Complaints } from '../complaints.js';
@@ -9,6 +10,7 @@ import type { GorpcHub } from '../gorpc-hub.js';
 /** What methods work with. */
 export interface MethodContext {
   readonly hub: GorpcHub;
+  readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly complaints: Complaints;
