@@ -30,7 +30,7 @@ export async function seedPostgres(
       await session.query('begin');
       await requireEmpty(session);
       for (const table of catalogTables) {
-        await writeTable(session, knownTableNames[table][0] ?? table, describeTable(seed[table]));
+        await writeRows(session, knownTableNames[table][0] ?? table, seed[table]);
       }
       await session.query('commit');
     });
@@ -54,7 +54,13 @@ async function requireEmpty(session: PostgresSession): Promise<void> {
   }
 }
 
-async function writeTable(session: PostgresSession, name: string, table: SeedTable): Promise<void> {
+/** Writes JSON objects as rows, a column for each member; table and columns are made where they are missing. */
+export async function writeRows(
+  session: PostgresSession,
+  name: string,
+  texts: readonly Buffer[],
+): Promise<void> {
+  const table = describeTable(texts);
   const target = quoteIdentifier(name);
   await session.query(`create table if not exists ${target} (_id text primary key)`);
   for (const [column, type] of table.types) {
