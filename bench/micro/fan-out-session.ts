@@ -37,6 +37,7 @@ const changeLog: ChangeLog = {
   },
   readCursor: async () => undefined,
   moveCursor: async () => {},
+  moveCursorDurably: async () => {},
   removeCursor: async () => {},
   cursors: async () => [],
 };

@@ -43,6 +43,8 @@ export interface ChangeLog {
   readCursor(owner: CursorOwner): Promise<Cursor | undefined>;
   /** Never moves backwards: a lower sequence only renews `atMs`. Durable before the next start. */
   moveCursor(cursor: Cursor): Promise<void>;
+  /** The same, but durable when it resolves: for what must not happen a second time after a crash. */
+  moveCursorDurably(cursor: Cursor): Promise<void>;
   removeCursor(owner: CursorOwner): Promise<void>;
   cursors(): Promise<readonly Cursor[]>;
 }

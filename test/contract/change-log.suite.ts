@@ -168,6 +168,12 @@ export function describeChangeLog(name: string, open: OpenFixture<ChangeLog, Cha
       expect(await log.readCursor(owner('n1'))).toEqual(at(owner('n1'), 9, 300));
     });
 
+    it('moves a cursor durably, and still forward only', async () => {
+      await log.moveCursorDurably(at(owner('n1'), 5, 100));
+      await log.moveCursorDurably(at(owner('n1'), 3, 200));
+      expect(await log.readCursor(owner('n1'))).toEqual(at(owner('n1'), 5, 200));
+    });
+
     it('keeps cursors apart by organisation, zone and node', async () => {
       const owners = [
         owner('n', 'z', orgA),

@@ -203,6 +203,15 @@ describe('damage to one item', () => {
     await fixture.dispose();
   });
 
+  it('a cursor that was moved durably is on disk at once', async () => {
+    const fixture = await openLmdbChangeLog();
+    const cursor = { organisation: orgA, zone: 'z' as never, node: nodeId('1'), sequence: 7, atMs: 1 };
+    await fixture.store.moveCursorDurably(cursor);
+    const table = fixture.environment().table('cursors');
+    expect([...table.getKeys({ start: firstKey })]).toHaveLength(1);
+    await fixture.dispose();
+  });
+
   it('of the cursors: the others are there', async () => {
     const fixture = await openLmdbChangeLog();
     const owner = { organisation: orgA, zone: 'z' as never };

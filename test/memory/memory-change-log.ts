@@ -126,13 +126,26 @@ export class MemoryChangeLog extends MemoryStore implements ChangeLog {
 
   moveCursor(cursor: Cursor): Promise<void> {
     return this.operation('moveCursor', () => {
-      const key = keyOf(cursor);
-      const before = this.#cursors.get(key)?.sequence ?? 0;
-      this.#cursors.set(key, { ...cursor, sequence: Math.max(before, cursor.sequence) });
+      this.#move(cursor);
       const delayMs = this.#options.cursorFlushDelayMs ?? 0;
       if (delayMs === 0) this.flushCursors();
       else this.#flush ??= this.#options.clock.after(delayMs, () => this.flushCursors());
     });
+  }
+
+  moveCursorDurably(cursor: Cursor): Promise<void> {
+    return this.operation('moveCursorDurably', () => {
+      const moved = this.#move(cursor);
+      this.#durableCursors.set(keyOf(cursor), moved);
+    });
+  }
+
+  #move(cursor: Cursor): Cursor {
+    const key = keyOf(cursor);
+    const before = this.#cursors.get(key)?.sequence ?? 0;
+    const moved = { ...cursor, sequence: Math.max(before, cursor.sequence) };
+    this.#cursors.set(key, moved);
+    return moved;
   }
 
   removeCursor(owner: CursorOwner): Promise<void> {

@@ -118,6 +118,7 @@ export class Process {
         log.subscribe((organisation, newest) => this.#soon(() => onAppended(organisation, newest))),
       readCursor: (owner) => this.#call('log', () => log.readCursor(owner)),
       moveCursor: (cursor) => this.#call('log', () => log.moveCursor(cursor), true),
+      moveCursorDurably: (cursor) => this.#call('log', () => log.moveCursorDurably(cursor), true),
       removeCursor: (owner) => this.#call('log', () => log.removeCursor(owner), true),
       cursors: () => this.#call('log', () => log.cursors()),
     };

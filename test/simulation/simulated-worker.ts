@@ -413,7 +413,7 @@ export class SimulatedWorker {
 
   #checkOnce(stream: Stream, delta: Extract<Frame, { type: 'delta' }>): void {
     for (const { sequence, event } of delta.changes) {
-      if (event === undefined || !isAtMostOnce(event) || this.#world.cursorFlushDelayMs > 0) continue;
+      if (event === undefined || !isAtMostOnce(event)) continue;
       const name = `${logOf(stream.epoch ?? this.#epochAhead(stream))} ${sequence}`;
       if (this.#cameOnce.has(name)) this.#fail(`event ${name} may come once and came twice`);
       this.#cameOnce.add(name);

@@ -324,7 +324,7 @@ export class WorkerSession {
   async #rememberOnce(sequence: number): Promise<void> {
     this.#onceThrough = sequence;
     const atMs = this.#parts.clock.nowMs();
-    await this.#parts.changeLog.moveCursor({ ...this.#onceOwner, sequence, atMs });
+    await this.#parts.changeLog.moveCursorDurably({ ...this.#onceOwner, sequence, atMs });
   }
 
   #moveCursor(): void {

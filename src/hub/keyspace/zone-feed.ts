@@ -135,7 +135,7 @@ export class ZoneFeed {
     const position = Math.min(after ?? newest, newest);
     const onceThrough = takenOver ? newest : (once?.sequence ?? 0);
     const atMs = clock.nowMs();
-    if (takenOver) await changeLog.moveCursor({ ...this.#onceOwner, sequence: onceThrough, atMs });
+    if (takenOver) await changeLog.moveCursorDurably({ ...this.#onceOwner, sequence: onceThrough, atMs });
     await changeLog.moveCursor({ ...this.owner, sequence: position, atMs });
     this.#position = position;
     this.#onceThrough = onceThrough;
@@ -260,7 +260,7 @@ export class ZoneFeed {
     if (batch.events.some(({ event }) => isAtMostOnce(event))) {
       // At most once means: note it before it is handed out.
       const sequence = Math.max(this.#onceThrough, batch.to);
-      await changeLog.moveCursor({ ...this.#onceOwner, sequence, atMs: clock.nowMs() });
+      await changeLog.moveCursorDurably({ ...this.#onceOwner, sequence, atMs: clock.nowMs() });
       this.#onceThrough = sequence;
     }
     batch.state = 'out';

@@ -54,6 +54,12 @@ export class CursorTable {
     this.#writeSoon();
   }
 
+  /** Resolves when the move is on disk. */
+  async moveDurably(cursor: Cursor): Promise<void> {
+    this.move(cursor);
+    await this.#write();
+  }
+
   async remove(owner: CursorOwner): Promise<void> {
     const key = keyOf(owner);
     this.#cursors.delete(key);

@@ -119,6 +119,10 @@ export class LmdbChangeLog implements ChangeLog {
     this.#environment.read(() => this.#cursors.move(cursor));
   }
 
+  moveCursorDurably(cursor: Cursor): Promise<void> {
+    return this.#environment.read(() => this.#cursors.moveDurably(cursor));
+  }
+
   removeCursor(owner: CursorOwner): Promise<void> {
     return this.#cursors.remove(owner);
   }

@@ -295,7 +295,7 @@ describe('WorkerSession', () => {
 
     it('is not handed out when that cannot be noted', async () => {
       const first = await hub.open(hub.resume(0));
-      hub.changeLog.failNext(undefined, { method: 'moveCursor' });
+      hub.changeLog.failNext(undefined, { method: 'moveCursorDurably' });
       await hub.events(quotaReset('q1'));
       expect(first.delivered).toEqual([]);
       expect(first.ended?.reason).toBe('failed');
