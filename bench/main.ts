@@ -12,8 +12,13 @@ const benches: Readonly<Record<string, (options: BenchOptions) => Promise<void>>
   'grpc/snapshot-crowd': async (options) =>
     (await import('./grpc/snapshot-crowd.js')).benchSnapshotCrowd(options),
   'grpc/idle': async (options) => (await import('./grpc/idle.js')).benchIdle(options),
+  'gorpc/get-key': async (options) => (await import('./gorpc/get-key.js')).benchGetKey(options),
+  'gorpc/definitions': async (options) => (await import('./gorpc/definitions.js')).benchDefinitions(options),
+  'gorpc/idle': async (options) => (await import('./gorpc/idle.js')).benchIdleMemory(options),
+  'gorpc/poll': async (options) => (await import('./gorpc/idle.js')).benchPoll(options),
   'micro/fan-out-session': () => runAlone('micro/fan-out-session'),
   'micro/gorpc-codec': () => runAlone('micro/gorpc-codec'),
+  'redis/key-store': () => runAlone('redis/key-store'),
   start: async (options) => (await import('./start/start.js')).benchStart(options),
 };
 

@@ -17,7 +17,8 @@ export interface KeyOwnersParts {
 }
 
 const ownersMax = 500_000;
-const pageSize = 500;
+const pageSize = 100;
+const pauseMs = 1;
 /** Workers come first after a start. */
 const surveyDelayMs = 2_000;
 
@@ -80,18 +81,35 @@ export class KeyOwners implements Component {
   async #survey(): Promise<void> {
     const { store, log, clock } = this.#parts;
     const startedMs = clock.monotonicMs();
-    let keys = 0;
-    for await (const names of store.scan(sessionPrefix, pageSize)) {
-      if (this.#stopped) return;
-      const values = await store.getMany(names, { ttl: false });
-      for (const [index, name] of names.entries()) {
-        const stored = values[index];
-        const id = name.slice(sessionPrefix.length);
-        const owner = stored === undefined ? undefined : ownerOfSession(id, stored.value);
-        if (owner !== undefined) this.note(id, owner);
-      }
-      keys += names.length;
-    }
+    const keys = await surveySessions(
+      { store, clock },
+      (id, owner) => this.note(id, owner),
+      () => this.#stopped,
+    );
     log.debug('keys surveyed', { keys, durationMs: clock.monotonicMs() - startedMs });
   }
+}
+
+/** Reads every session once, with pauses: nobody waits for it, and workers wait for what it would be in the way of. */
+export async function surveySessions(
+  { store, clock }: Pick<KeyOwnersParts, 'store' | 'clock'>,
+  onSession: (id: string, owner: OrganisationId) => void,
+  isStopped: () => boolean = () => false,
+): Promise<number> {
+  let keys = 0;
+  for await (const names of store.scan(sessionPrefix, pageSize)) {
+    if (isStopped()) return keys;
+    const values = await store.getMany(names, { ttl: false });
+    for (const [index, name] of names.entries()) {
+      const stored = values[index];
+      const id = name.slice(sessionPrefix.length);
+      const owner = stored === undefined ? undefined : ownerOfSession(id, stored.value);
+      if (owner !== undefined) onSession(id, owner);
+    }
+    keys += names.length;
+    await new Promise<void>((resolve) => {
+      clock.after(pauseMs, resolve);
+    });
+  }
+  return keys;
 }

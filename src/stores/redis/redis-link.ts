@@ -54,8 +54,10 @@ export class RedisLink {
    * holds no secret. A write that failed may have reached the server.
    */
   async run<Result>(call: (client: RedisClient) => Promise<Result>): Promise<Result> {
-    const away = this.#awaySinceMs;
     const { clock } = this.#options;
+    // Never asked to connect: the call does it.
+    if (this.client.status === 'wait') this.#awaySinceMs = clock.monotonicMs();
+    const away = this.#awaySinceMs;
     if (away !== undefined && clock.monotonicMs() - away > failAtOnceAfterMs) {
       throw this.#unavailable(this.trouble() ?? '');
     }
