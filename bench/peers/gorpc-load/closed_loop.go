@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"sync"
 
 	"causeway.test/conformance/gorpc/apidef"
@@ -9,9 +11,9 @@ import (
 // closedLoop keeps a fixed number of calls in flight for each gateway: the next begins
 // when one ends, so a slow server is asked less and its latency is not overstated.
 func closedLoop(fleet *fleet, run settings, stop <-chan struct{}) {
-	argument := any(run.keyName)
+	arguments := keyNames(run)
 	if run.method == "GetApiDefinitions" {
-		argument = apidef.DefRequest{OrgId: run.org, LoadOAS: true}
+		arguments = []any{apidef.DefRequest{OrgId: run.org, LoadOAS: true}}
 	}
 	var group sync.WaitGroup
 	for _, member := range fleet.gateways {
@@ -19,13 +21,26 @@ func closedLoop(fleet *fleet, run settings, stop <-chan struct{}) {
 			group.Add(1)
 			go func() {
 				defer group.Done()
-				for !stopped(stop) {
-					member.timed(run.method, argument)
+				for turn := rand.IntN(len(arguments)); !stopped(stop); turn++ {
+					member.timed(run.method, arguments[turn%len(arguments)])
 				}
 			}()
 		}
 	}
 	group.Wait()
+}
+
+// keyNames are the raw names to ask for, made once: the client's own cost is none of the
+// server's.
+func keyNames(run settings) []any {
+	if run.keyCount == 1 {
+		return []any{run.keyName}
+	}
+	names := make([]any, run.keyCount)
+	for index := range names {
+		names[index] = fmt.Sprintf("%s-%d", run.keyName, index)
+	}
+	return names
 }
 
 func stopped(stop <-chan struct{}) bool {

@@ -21,6 +21,7 @@ type settings struct {
 	group       string
 	zones       int
 	keyName     string
+	keyCount    int
 	gateways    int
 	connections int
 	inFlight    int
@@ -39,6 +40,7 @@ func main() {
 	flag.StringVar(&run.group, "group", "zone", "group id; with -zones a number is added")
 	flag.IntVar(&run.zones, "zones", 1, "groups the gateways are dealt over")
 	flag.StringVar(&run.keyName, "existing-key", "apikey-1234", "the key that GetKey asks for")
+	flag.IntVar(&run.keyCount, "key-count", 1, "keys that GetKey asks for in turn; with more than one their names end in a number")
 	flag.IntVar(&run.gateways, "gateways", 1, "gateways, each with a connection id of its own")
 	flag.IntVar(&run.connections, "conns", 5, "connections of each gateway")
 	flag.IntVar(&run.inFlight, "inflight", 50, "calls in flight for each gateway")
@@ -56,7 +58,7 @@ func main() {
 		"idle":              func(_ *fleet, _ settings, stop <-chan struct{}) { <-stop },
 		"poll":              pollLikeGateways,
 	}[run.method]
-	if !known || run.gateways < 1 || run.zones < 1 {
+	if !known || run.gateways < 1 || run.zones < 1 || run.keyCount < 1 {
 		flag.Usage()
 		os.Exit(2)
 	}

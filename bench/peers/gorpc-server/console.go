@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,6 +18,7 @@ import (
 // console reads control lines and prints JSON lines:
 //
 //	stats                  prints the numbers
+//	gc                     gives memory back that is of no more use
 //	event <group> <event>  queues a key event
 //	reload                 ends every CheckReload with true
 type console struct {
@@ -33,6 +35,9 @@ func (c *console) read(in io.Reader) {
 		case len(words) == 0:
 		case words[0] == "stats":
 			c.printStats()
+		case words[0] == "gc":
+			debug.FreeOSMemory()
+			c.print(map[string]any{"type": "gc"})
 		case words[0] == "event" && len(words) == 3:
 			c.hub.enqueue(words[1], words[2])
 			c.print(map[string]any{"type": "queued", "group": words[1], "event": words[2]})

@@ -22,19 +22,34 @@ func main() {
 	flag.StringVar(&settings.Org, "org", "5e9d9544a1dcd60001d0ed20", "the one organisation there is")
 	flag.StringVar(&settings.UserKey, "key", "good-key", "API key that may log in")
 	flag.IntVar(&settings.DefinitionsBytes, "definitions-bytes", 0, "size of GetApiDefinitions; 0 is one small definition")
+	definitionsFile := flag.String("definitions-file", "", "JSON lines of API definitions, instead of made-up ones")
 	flag.DurationVar(&settings.Hold, "hold", 20*time.Second, "how long a long poll is held")
 	flag.DurationVar(&settings.LoginWait, "login-wait", 2*time.Second, "how long a call without a session waits for its login")
 	keys := flag.String("keys", `apikey-1234={"org_id":"5e9d9544a1dcd60001d0ed20","rate":1000}`, "newline-separated name=value of GetKey")
+	keysFile := flag.String("keys-file", "", "file with more of them")
 	useTLS := flag.Bool("tls", false, "TLS with a certificate made at start")
 	verbose := flag.Bool("verbose", false, "print gorpc's own log to stderr")
 	followStdin := flag.Bool("follow-stdin", false, "stop when stdin ends, so that no harness leaves a server behind")
 	flag.Parse()
+	if *keysFile != "" {
+		text, err := os.ReadFile(*keysFile)
+		if err != nil {
+			log.Fatal(err)
+		}
+		*keys += "\n" + string(text)
+	}
 	for _, line := range strings.Split(*keys, "\n") {
 		if name, value, found := strings.Cut(line, "="); found {
 			settings.Keys[name] = value
 		}
 	}
 
+	if *definitionsFile != "" {
+		var err error
+		if settings.Definitions, err = readDefinitions(*definitionsFile); err != nil {
+			log.Fatal(err)
+		}
+	}
 	listener, err := listen(*address, *useTLS)
 	if err != nil {
 		log.Fatal(err)
