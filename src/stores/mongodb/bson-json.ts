@@ -1,22 +1,24 @@
+import { isUtf8 } from 'node:buffer';
 import type { BsonNames } from './bson-names.js';
+import { JsonWriter } from './json-writer.js';
 
 /** A document that JSON cannot hold. The message names the place and repeats nothing of the content. */
 export class UnwritableDocument extends Error {}
 
-/** One element of a document: where its value stands. */
+/** One element of a document: where its name and its value stand. */
 interface Element {
   readonly type: number;
-  readonly name: string;
+  readonly nameAt: number;
+  readonly nameEnd: number;
   readonly at: number;
   readonly end: number;
 }
 
-const noNames: BsonNames = {};
 const nanosecondsPerSecond = 1_000_000_000n;
 
 /**
- * Writes a BSON document as JSON text, straight from its bytes: a driver's objects would hold every document three
- * times, and numbers of 64 bits would lose digits.
+ * Writes a BSON document as JSON text, straight from bytes to bytes: a driver's objects would hold every document
+ * three times and take ten times as long, and numbers of 64 bits would lose digits.
  *
  *   object id   24 hex digits            date      RFC 3339 in UTC
  *   int64       its digits               double    as short as it can be; NaN and infinities are refused
@@ -25,26 +27,31 @@ const nanosecondsPerSecond = 1_000_000_000n;
  * `names` says which fields are called otherwise in JSON. Where a document has both names, that of JSON counts.
  * Throws UnwritableDocument.
  */
-export function bsonToJson(bson: Buffer, names: BsonNames): string {
-  const parts: string[] = [];
+export function bsonToJson(bson: Buffer, names: BsonNames): Buffer {
+  // Most documents are about as long in JSON.
+  const writer = new JsonWriter(bson.length + 256);
   try {
-    writeDocument(bson, 0, names, parts, '');
+    writeDocument(bson, 0, names, writer, '');
   } catch (thrown) {
     if (thrown instanceof UnwritableDocument) throw thrown;
     // Lengths that lead out of the bytes, or nesting beyond the stack.
     throw new UnwritableDocument('not a document that can be read');
   }
-  return parts.join('');
+  const json = writer.finish();
+  if (!isUtf8(json)) throw new UnwritableDocument('not UTF-8 text');
+  return json;
 }
 
 /** The value of one field at the top, as text: object ids as hex digits, texts as they are, others as JSON. */
 export function topLevelText(bson: Buffer, name: string): string | undefined {
-  for (const element of elementsOf(bson, 0)) {
-    if (element.name !== name) continue;
+  for (let at = 4, end = endOf(bson, 0); at < end; ) {
+    const element = elementAt(bson, at, end);
+    at = element.end;
+    if (nameOf(bson, element) !== name) continue;
     if (element.type === bsonType.text) return textAt(bson, element.at);
-    const parts: string[] = [];
-    writeValue(bson, element, noNames, parts, name);
-    const json = parts.join('');
+    const writer = new JsonWriter(64);
+    writeValue(bson, element, undefined, writer, name);
+    const json = writer.finish().toString('utf8');
     return json.startsWith('"') ? String(JSON.parse(json)) : json;
   }
   return undefined;
@@ -74,20 +81,28 @@ const bsonType = {
   maxKey: 0x7f,
 } as const;
 
-function* elementsOf(bson: Buffer, start: number): Generator<Element> {
+/** Where the closing zero of a document stands. */
+function endOf(bson: Buffer, start: number): number {
   const end = start + bson.readInt32LE(start) - 1;
   if (end >= bson.length || end < start + 4) throw new UnwritableDocument('not a document that can be read');
-  let at = start + 4;
-  while (at < end) {
-    const type = bson.readUInt8(at);
-    const nameEnd = bson.indexOf(0, at + 1);
-    const name = bson.toString('utf8', at + 1, nameEnd);
-    const valueAt = nameEnd + 1;
-    const valueEnd = valueAt + sizeAt(bson, type, valueAt);
-    if (nameEnd === -1 || valueEnd > end) throw new UnwritableDocument('not a document that can be read');
-    yield { type, name, at: valueAt, end: valueEnd };
-    at = valueEnd;
+  return end;
+}
+
+function elementAt(bson: Buffer, start: number, limit: number): Element {
+  let nameEnd = start + 1;
+  while (bson[nameEnd] !== 0) {
+    nameEnd++;
+    if (nameEnd >= limit) throw new UnwritableDocument('not a document that can be read');
   }
+  const type = bson[start] ?? 0;
+  const at = nameEnd + 1;
+  const end = at + sizeAt(bson, type, at);
+  if (end > limit || end < at) throw new UnwritableDocument('not a document that can be read');
+  return { type, nameAt: start + 1, nameEnd, at, end };
+}
+
+function nameOf(bson: Buffer, { nameAt, nameEnd }: Element): string {
+  return bson.toString('utf8', nameAt, nameEnd);
 }
 
 function sizeAt(bson: Buffer, type: number, at: number): number {
@@ -129,108 +144,132 @@ function sizeAt(bson: Buffer, type: number, at: number): number {
   }
 }
 
-function writeDocument(bson: Buffer, start: number, names: BsonNames, parts: string[], path: string): void {
-  parts.push('{');
-  writeMembers([...elementsOf(bson, start)], bson, names, parts, path, new Set());
-  parts.push('}');
+function writeDocument(
+  bson: Buffer,
+  start: number,
+  names: BsonNames | undefined,
+  writer: JsonWriter,
+  path: string,
+): void {
+  writer.open('{');
+  if (names === undefined) {
+    for (let at = start + 4, end = endOf(bson, start); at < end; ) {
+      const element = elementAt(bson, at, end);
+      at = element.end;
+      writer.name(bson, element.nameAt, element.nameEnd);
+      writeValue(bson, element, undefined, writer, path);
+    }
+  } else writeNamedMembers(bson, start, names, writer, path, new Set());
+  writer.close('}');
 }
 
-function writeMembers(
-  elements: readonly Element[],
+/** Members of a document in which, or below which, some names differ. */
+function writeNamedMembers(
   bson: Buffer,
+  start: number,
   names: BsonNames,
-  parts: string[],
+  writer: JsonWriter,
   path: string,
   written: Set<string>,
 ): void {
-  const own = names.names === undefined ? undefined : new Set(elements.map(({ name }) => name));
-  const flattened: Element[] = [];
+  const elements: (Element & { readonly name: string })[] = [];
+  for (let at = start + 4, end = endOf(bson, start); at < end; ) {
+    const element = elementAt(bson, at, end);
+    at = element.end;
+    elements.push({ ...element, name: nameOf(bson, element) });
+  }
+  const own = new Set(elements.map(({ name }) => name));
   for (const element of elements) {
-    if (names.flatten?.includes(element.name) && element.type === bsonType.document) {
-      flattened.push(element);
-      continue;
-    }
+    if (names.flatten?.includes(element.name) && element.type === bsonType.document) continue;
     const renamed = names.names?.[element.name];
-    if (renamed !== undefined && own?.has(renamed)) continue;
+    if (renamed !== undefined && own.has(renamed)) continue;
     const name = renamed ?? element.name;
     if (written.has(name)) continue;
-    parts.push(written.size === 0 ? '' : ',', JSON.stringify(name), ':');
     written.add(name);
+    writer.nameText(name);
     if (names.durations?.includes(name) && element.type === bsonType.int64) {
-      parts.push(JSON.stringify(durationText(bson.readBigInt64LE(element.at))));
+      writer.text(durationText(bson.readBigInt64LE(element.at)));
     } else {
-      writeValue(bson, element, names.members?.[name] ?? names.each ?? noNames, parts, pathTo(path, name));
+      writeValue(bson, element, names.members?.[name] ?? names.each, writer, pathTo(path, name));
     }
   }
-  for (const { at, name } of flattened) {
-    writeMembers([...elementsOf(bson, at)], bson, names, parts, pathTo(path, name), written);
+  // Last, so that a field of that name which stands where it should comes first and counts.
+  for (const { at, name, type } of elements) {
+    if (!names.flatten?.includes(name) || type !== bsonType.document) continue;
+    writeNamedMembers(bson, at, names, writer, pathTo(path, name), written);
   }
 }
 
-function writeValue(bson: Buffer, element: Element, names: BsonNames, parts: string[], path: string): void {
+function writeValue(
+  bson: Buffer,
+  element: Element,
+  names: BsonNames | undefined,
+  writer: JsonWriter,
+  path: string,
+): void {
   const { type, at, end } = element;
   switch (type) {
     case bsonType.document:
-      writeDocument(bson, at, names, parts, path);
+      writeDocument(bson, at, names, writer, path);
       return;
-    case bsonType.list: {
-      parts.push('[');
-      let first = true;
-      for (const item of elementsOf(bson, at)) {
-        if (!first) parts.push(',');
-        first = false;
-        writeValue(bson, item, names.each ?? noNames, parts, `${path}[${item.name}]`);
+    case bsonType.list:
+      writer.open('[');
+      for (let from = at + 4, limit = endOf(bson, at); from < limit; ) {
+        const item = elementAt(bson, from, limit);
+        from = item.end;
+        writer.item();
+        writeValue(bson, item, names?.each, writer, path);
       }
-      parts.push(']');
+      writer.close(']');
       return;
-    }
     case bsonType.double: {
       const value = bson.readDoubleLE(at);
       if (!Number.isFinite(value)) throw new UnwritableDocument(`${path}: a number that JSON cannot hold`);
-      parts.push(Object.is(value, -0) ? '-0' : String(value));
+      writer.raw(Object.is(value, -0) ? '-0' : String(value));
       return;
     }
     case bsonType.text:
     case bsonType.code:
     case bsonType.symbol:
-      parts.push(JSON.stringify(textAt(bson, at)));
+      // A length that counts the closing zero stands in front.
+      writer.quoted(bson, at + 4, end - 1);
       return;
     case bsonType.scopedCode:
-      parts.push(JSON.stringify(textAt(bson, at + 4)));
+      writer.text(textAt(bson, at + 4));
       return;
     case bsonType.binary:
-      parts.push(binaryJson(bson.subarray(at + 5, end)));
+      writer.raw(binaryJson(bson.subarray(at + 5, end)));
       return;
     case bsonType.objectId:
-      parts.push('"', bson.toString('hex', at, end), '"');
+      writer.text(bson.toString('hex', at, end));
       return;
     case bsonType.pointer:
-      parts.push('"', bson.toString('hex', end - 12, end), '"');
+      writer.text(bson.toString('hex', end - 12, end));
       return;
     case bsonType.boolean:
-      parts.push(bson.readUInt8(at) === 0 ? 'false' : 'true');
+      writer.raw(bson[at] === 0 ? 'false' : 'true');
       return;
     case bsonType.date:
-      parts.push(JSON.stringify(dateText(bson.readBigInt64LE(at), path)));
+      writer.text(dateText(bson.readBigInt64LE(at), path));
       return;
     case bsonType.expression:
-      parts.push(JSON.stringify(bson.toString('utf8', at, bson.indexOf(0, at))));
+      writer.text(bson.toString('utf8', at, bson.indexOf(0, at)));
       return;
     case bsonType.int32:
-      parts.push(String(bson.readInt32LE(at)));
+      writer.raw(String(bson.readInt32LE(at)));
       return;
     case bsonType.int64:
-      parts.push(bson.readBigInt64LE(at).toString());
+      writer.raw(bson.readBigInt64LE(at).toString());
       return;
     case bsonType.timestamp:
       // Seconds in the upper half.
-      parts.push(String(bson.readUInt32LE(at + 4)));
+      writer.raw(String(bson.readUInt32LE(at + 4)));
       return;
     case bsonType.decimal:
-      parts.push(decimalText(bson, at, path));
+      writer.raw(decimalText(bson, at, path));
       return;
     default:
-      parts.push('null');
+      writer.raw('null');
   }
 }
 

@@ -198,25 +198,31 @@ export class MongoCatalogRows implements CatalogRows {
     const version = createHash('sha1').update(bson).digest('base64');
     if (known.versionOf(table, key) === version) return;
     const row = { table, key, version, source: `${name} _id=${key}` };
-    let json: string;
+    let fields: Buffer;
     try {
-      json = bsonToJson(bson, this.#fieldNames.get(table) ?? {});
+      fields = bsonToJson(bson, this.#fieldNames.get(table) ?? {});
     } catch (thrown) {
       if (!(thrown instanceof UnwritableDocument)) throw thrown;
       sink.broken(row, thrown.message);
       return;
     }
-    sink.put({ ...row, fields: Buffer.from(json), document: undefined });
+    sink.put({ ...row, fields, document: undefined });
   }
 }
 
-/** The bytes of each document as the server sent them. They are lent until the next one is asked for. */
+/** The bytes of each document as the server sent them. While some are looked at, the next ones are on their way. */
 async function* documentsOf(collection: Collection, filter: Filter<Document>): AsyncGenerator<Buffer> {
   const cursor = collection.find(filter, { raw: true, batchSize: documentsPerBatch });
   try {
-    for await (const document of cursor) {
-      const bytes = document as unknown as Uint8Array;
-      yield Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    for (let more = cursor.hasNext(); await more; ) {
+      const documents = cursor.readBufferedDocuments();
+      more = cursor.hasNext();
+      // It is awaited when these are done with; until then its failure is nobody's.
+      more.catch(() => undefined);
+      for (const document of documents) {
+        const bytes = document as unknown as Uint8Array;
+        yield Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      }
     }
   } finally {
     await cursor.close().catch(() => undefined);
