@@ -120,7 +120,7 @@ async function measure(access: RedisAccess): Promise<void> {
   const scans: (string | number)[][] = [];
   const rate = 5_000;
   for (const [what, work] of [
-    ['nothing else', () => new Promise<number>((resolve) => setTimeout(() => resolve(0), 5_000))],
+    ['nothing else', () => new Promise<number>((resolve) => setTimeout(() => resolve(0), 12_000))],
     ['a scan of the names', () => scanNames(store)],
     ['a survey: names, values, owners', () => survey(store)],
   ] as const) {

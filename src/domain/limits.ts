@@ -30,6 +30,10 @@ export const limits = {
   keyNameBytesMax: 4 * kib,
   /** Names remembered for a moment as absent; the least recently added go. */
   absentKeysMax: 50_000,
+  /** Key events of the control plane that wait to be looked at; further ones are not taken. */
+  keySignalsMax: 100_000,
+  /** Keys whose owner is remembered for the time when they are gone; the least recently seen are forgotten. */
+  keyOwnersMax: 500_000,
   /** One session given to the hub to keep; a larger one is refused. */
   sessionBytesMax: 1 * mib,
   /** Workers shown in the fleet; beyond it the one silent for longest is no longer shown. */

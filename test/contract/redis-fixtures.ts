@@ -10,7 +10,7 @@ export interface OpenedRedis {
   readonly log: RecordingLog;
 }
 
-/** Resolves when it is connected, or after a second of trying. */
+/** Resolves when it is connected, or after trying for a while. */
 export async function openRedis(access: RedisAccess): Promise<OpenedRedis> {
   const log = new RecordingLog();
   const store = new RedisKeyStore(access, {
@@ -20,7 +20,7 @@ export async function openRedis(access: RedisAccess): Promise<OpenedRedis> {
     random: Math.random,
     markSuffix: 'test',
   });
-  await store.open(1_000);
+  await store.open(Math.min(access.timeoutMs, 1_000));
   return { store, log };
 }
 

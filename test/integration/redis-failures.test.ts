@@ -1,7 +1,10 @@
+import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { CausewayError } from '../../src/errors/causeway-error.js';
+import { checkRedis } from '../../src/stores/redis/check-redis.js';
 import type { RedisAccess } from '../../src/stores/redis/redis-access.js';
 import type { RedisKeyStore } from '../../src/stores/redis/redis-key-store.js';
+import { SystemClock } from '../../src/telemetry/system-clock.js';
 import { eventually } from '../contract/fixture.js';
 import { type OpenedRedis, openRedis } from '../contract/redis-fixtures.js';
 import { freePort } from '../services/free-port.js';
@@ -114,13 +117,98 @@ describe.skipIf(standalone?.crash === undefined)('redis that fails', () => {
       ],
     ];
     for (const [access, expected] of wrong) {
-      const { store, log } = await open(access);
+      const { store, log } = await open({ ...access, timeoutMs: Math.min(access.timeoutMs, 700) });
       const { detail } = await failure(store.put('apikey-1', value, undefined));
       expect(detail).toMatch(expected);
       expect(store.trouble()).toMatch(expected);
       const said = JSON.stringify([log.lines, detail, store.trouble()]);
       expect(said).not.toContain('wrong-secret');
       expect(said).not.toContain(redisPassword);
+    }
+  });
+});
+
+describe.skipIf(standalone?.crash === undefined)('a user with no more rights than are needed', () => {
+  it('is enough for a hub, and one with fewer is told so', async () => {
+    const { configuration } = standalone!;
+    const control = new Redis({ ...configuration.nodes[0], password: redisPassword });
+    const commands =
+      '+get +mget +pttl +set +unlink +scan +incr +zremrangebyscore +zcard +zadd +pexpire +multi +exec +ping +info +subscribe';
+    const keys = [
+      '~apikey-*',
+      '~orgkey.*',
+      '~cert-raw-*',
+      '~oauth-data.*',
+      '~quota-*',
+      '~rate-limit-*',
+      '~causeway-*',
+    ];
+    const channels = ['&tyk.cluster.*', '&__keyevent@*'];
+    const rights = ['on', '>hub-secret', 'resetchannels', ...keys, ...channels, ...commands.split(' ')];
+    await control.call('ACL', 'SETUSER', 'hub', ...rights);
+    await control.call(
+      'ACL',
+      'SETUSER',
+      'less',
+      'on',
+      '>hub-secret',
+      '~*',
+      '+@connection',
+      '+info',
+      '+get',
+      '+mget',
+    );
+    const access = { ...configuration, username: 'hub', password: 'hub-secret' };
+    const { store } = await open(access);
+    await store.put('apikey-1', value, 60_000);
+    const [stored] = await store.getMany(['apikey-1', 'apikey-2']);
+    expect(stored).toEqual({ value, remainingTtlMs: expect.any(Number) });
+    const pages: (readonly string[])[] = [];
+    for await (const page of store.scan('apikey-', 10)) pages.push(page);
+    expect(pages).toEqual([['apikey-1']]);
+    expect(await store.increment('quota-x', 1_000)).toBe(1);
+    expect(await store.addToWindow('rate-limit-x', 1_000, Date.now())).toBe(0);
+    expect(await store.remove(['apikey-1'])).toBe(1);
+    const options = { path: 'storage', clock: new SystemClock(), random: Math.random } as const;
+    expect(await checkRedis(access, options)).toEqual([]);
+
+    const less = { ...access, username: 'less' };
+    const refused = /^storage\.username: .* may not run a command that the hub needs/;
+    const { store: limited } = await open(less);
+    expect((await failure(limited.put('apikey-1', value, undefined))).detail).toMatch(refused);
+    expect(await checkRedis(less, options)).toEqual([expect.stringMatching(refused)]);
+    control.disconnect();
+  });
+});
+
+describe.skipIf(standalone === undefined || cluster === undefined)('a check of the settings', () => {
+  const options = { path: 'storage', clock: new SystemClock(), random: Math.random } as const;
+
+  it('finds nothing where all is well', async () => {
+    for (const service of [standalone, tls, cluster, sentinel]) {
+      expect(await checkRedis(service!.configuration, options)).toEqual([]);
+    }
+  });
+
+  it('names the option, in one line', async () => {
+    const good = standalone!.configuration;
+    const wrong: readonly [RedisAccess, RegExp][] = [
+      [{ ...good, password: 'wrong-secret' }, /^storage\.password: /],
+      [{ ...good, database: 99 }, /^storage\.database: /],
+      [{ ...good, enableCluster: true }, /^storage\.enable_cluster: .* turn the option off/],
+      [
+        { ...cluster!.configuration, enableCluster: false },
+        /^storage\.enable_cluster: .* turn the option on/,
+      ],
+      [
+        { ...tls!.configuration, tls: { ...tls!.configuration.tls!, keyFile: '/no/such.pem' } },
+        /^storage\.key_file: /,
+      ],
+    ];
+    for (const [access, expected] of wrong) {
+      const problems = await checkRedis({ ...access, timeoutMs: 700 }, options);
+      expect(problems).toEqual([expect.stringMatching(expected)]);
+      expect(problems.join()).not.toMatch(/wrong-secret|\n/);
     }
   });
 });
@@ -228,7 +316,7 @@ describe.skipIf(sentinel === undefined)('redis under Sentinels', () => {
       [{ masterName: 'other' }, /^storage\.master_name: .* no Sentinel knows a master of that name$/],
     ];
     for (const [given, expected] of wrong) {
-      const { store: other, log } = await open({ ...sentinel!.configuration, ...given });
+      const { store: other, log } = await open({ ...sentinel!.configuration, timeoutMs: 700, ...given });
       expect((await failure(read(other))).detail).toMatch(expected);
       expect(JSON.stringify(log.lines)).not.toMatch(`wrong-secret|${sentinelPassword}`);
     }

@@ -1,5 +1,6 @@
 import type { OrganisationId } from '../../domain/identifiers.js';
 import { sessionPrefix } from '../../domain/key-names.js';
+import { limits } from '../../domain/limits.js';
 import { describeError } from '../../errors/causeway-error.js';
 import type { Clock, Timer } from '../../ports/clock.js';
 import type { Component } from '../../ports/component.js';
@@ -16,7 +17,6 @@ export interface KeyOwnersParts {
   readonly random: () => number;
 }
 
-const ownersMax = 500_000;
 const pageSize = 100;
 const pauseMs = 1;
 /** Workers come first after a start. */
@@ -36,7 +36,7 @@ export class KeyOwners implements Component {
   #stopped = false;
   #surveying: Promise<void> = Promise.resolve();
 
-  constructor(parts: KeyOwnersParts, entriesMax = ownersMax) {
+  constructor(parts: KeyOwnersParts, entriesMax: number = limits.keyOwnersMax) {
     this.#parts = parts;
     this.#owners = new Lru(entriesMax);
     this.#backoff = new Backoff({ firstDelayMs: 5_000, delayMsMax: 300_000, random: parts.random });

@@ -4,6 +4,7 @@ import { formatKeyEvent, isAtMostOnce, type KeyEvent } from '../../domain/key-ev
 import { looksHashed } from '../../domain/key-hash.js';
 import { namesOfEvent, sessionNamesOf, sessionPrefix } from '../../domain/key-names.js';
 import { organisationOfRawKey } from '../../domain/key-token.js';
+import { limits } from '../../domain/limits.js';
 import { describeError } from '../../errors/causeway-error.js';
 import type { ChangeLog } from '../../ports/change-log.js';
 import type { Clock, Timer } from '../../ports/clock.js';
@@ -49,7 +50,6 @@ const gatherMs = 50;
 const repeatMs = 1_000;
 /** Events that may not be repeated are told once in this time. */
 const onceMs = 5_000;
-const pendingMax = 100_000;
 const namesPerReadMax = 500;
 const rememberedMax = 50_000;
 
@@ -116,7 +116,7 @@ export class KeySignals implements Component {
     const { clock, metrics } = this.#parts;
     const key = formatKeyEvent(event);
     const before = this.#pending.get(key);
-    if (before === undefined && this.#pending.size >= pendingMax) {
+    if (before === undefined && this.#pending.size >= limits.keySignalsMax) {
       metrics.add('causeway_limit_hits_total', { limit: 'keySignalsMax' });
       return;
     }
