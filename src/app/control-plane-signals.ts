@@ -26,7 +26,7 @@ export function buildKeySignals(
     ownerOfApi: (api) =>
       distributor.organisations().find(({ id }) => distributor.isSoleOwnerOfApi(id, api))?.id,
     ownerOfUserKey: (key) => distributor.users().find(({ accessKey }) => accessKey === key)?.organisation,
-    reloadCatalog: () => void distributor.reload(),
+    reloadCatalog: stores.pokeCatalog ?? (() => void distributor.reload()),
     invalidate: (name) => keyReader.invalidate(name),
   });
 }

@@ -44,6 +44,8 @@ export interface HubStores {
   readonly sink: AnalyticsSink & Component;
   readonly catalogCopy: CatalogCopy;
   readonly catalog: Catalog;
+  /** Has the catalog look whether something changed, and tell. Undefined: it is read whole instead. */
+  readonly pokeCatalog?: (() => void) | undefined;
   /** Undefined: the control plane tells nothing by itself. */
   readonly signals?: ControlPlaneSignals | undefined;
 }

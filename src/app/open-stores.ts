@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import type { Configuration } from '../config/configuration.js';
-import { CausewayError } from '../errors/causeway-error.js';
 import type { Catalog } from '../ports/catalog.js';
 import type { ControlPlaneSignals } from '../ports/control-plane-signals.js';
 import type { KeyStore } from '../ports/key-store.js';
@@ -59,7 +58,9 @@ export async function openStores(environment: HubEnvironment): Promise<OpenedSto
     }
     const { changeLog, spool, sink, catalogCopy } = embedded;
     return {
-      ...{ changeLog, spool, sink, catalogCopy, keyStore, signals, catalog: catalog.store },
+      ...{ changeLog, spool, sink, catalogCopy, keyStore, signals },
+      catalog: catalog.store,
+      pokeCatalog: catalog.poke,
       standalone: storageType === 'embedded' && analytics.type === 'embedded',
       close,
     };
@@ -69,22 +70,23 @@ export async function openStores(environment: HubEnvironment): Promise<OpenedSto
   }
 }
 
-async function openCatalog(environment: HubEnvironment): Promise<Opened<Catalog>> {
+async function openCatalog(
+  environment: HubEnvironment,
+): Promise<Opened<Catalog> & { readonly poke?: () => void }> {
   const { configuration, clock, log, metrics } = environment;
+  const ports = { clock, log, metrics };
   const { type } = configuration.analytics;
-  switch (type) {
-    case 'embedded': {
-      const { FolderCatalog } = await import('../stores/folder/folder-catalog.js');
-      const path = configuration.causeway.catalogPath;
-      return { store: new FolderCatalog({ path, clock, metrics, log }), close: async () => {} };
-    }
-    default:
-      // Refused by name, never replaced in silence.
-      throw new CausewayError(
-        'CONFIG_INVALID',
-        `analytics.type: this version cannot read the catalog from "${type}"; set it to "embedded"`,
-      );
+  if (type === 'embedded') {
+    const { FolderCatalog } = await import('../stores/folder/folder-catalog.js');
+    const path = configuration.causeway.catalogPath;
+    return { store: new FolderCatalog({ ...ports, path }), close: async () => {} };
   }
+  const database = { ...ports, random: Math.random };
+  const catalog =
+    type === 'postgres'
+      ? (await import('../stores/postgres/postgres-catalog.js')).openPostgresCatalog(configuration, database)
+      : (await import('../stores/mongodb/mongo-catalog.js')).openMongoCatalog(configuration, database);
+  return { store: catalog, poke: () => catalog.poke(), close: () => catalog.stop(clock.nowMs()) };
 }
 
 async function openRedis({
