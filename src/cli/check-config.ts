@@ -1,4 +1,6 @@
 import type { Command } from 'commander';
+import type { Configuration } from '../config/configuration.js';
+import type { Problem } from '../config/finding.js';
 import { readConfigurationFile } from '../config/load-configuration.js';
 import { parseConfiguration } from '../config/parse-configuration.js';
 import { exitCodes } from '../errors/catalogue.js';
@@ -14,21 +16,29 @@ import { paintFor } from './paint.js';
 export function describeCheckConfig(command: Command): Command {
   return addConfigurationOptions(command)
     .description('say what is wrong with a configuration, all of it at once, without starting anything')
+    .option('--connect', 'also connect to every store, as a hub would, and say what is wrong there')
     .option('--json', 'print {"ok","problems","warnings"}')
-    .addHelpText('after', '\nExit code 0: a hub can start with it (warnings may remain). 3: it cannot.');
+    .addHelpText(
+      'after',
+      '\nExit code 0: a hub can start with it (warnings may remain). 3: it cannot. 7: a store cannot be used.',
+    );
 }
 
 export async function checkConfig(
   context: CliContext,
-  options: ConfigurationOptions & { readonly json?: boolean },
+  options: ConfigurationOptions & { readonly json?: boolean; readonly connect?: boolean },
 ): Promise<number> {
   const path = configurationPath(options);
-  const { problems, warnings } = parseConfiguration({
+  const parsed = parseConfiguration({
     file: path === undefined ? undefined : await readConfigurationFile(path),
     env: context.env,
     overrides: configurationOverrides(options),
     knownEnvironmentNames: commandEnvironmentNames,
   });
+  const { warnings } = parsed;
+  const unusable =
+    options.connect === true && parsed.problems.length === 0 ? await storeProblems(parsed.configuration) : [];
+  const problems = [...parsed.problems, ...unusable];
   const ok = problems.length === 0;
   if (options.json === true) await writeJson(context.stdout, { ok, problems, warnings });
   else {
@@ -38,5 +48,19 @@ export async function checkConfig(
     const summary = ok ? 'the configuration is good' : `${problems.length} to be put right`;
     await context.stdout.write(`${summary}${warnings.length > 0 ? `, warnings: ${warnings.length}` : ''}\n`);
   }
-  return ok ? exitCodes.ok : exitCodes.configuration;
+  if (parsed.problems.length > 0) return exitCodes.configuration;
+  return ok ? exitCodes.ok : exitCodes.store;
+}
+
+/** What connecting finds, in the form of what reading finds. */
+async function storeProblems(configuration: Configuration): Promise<readonly Problem[]> {
+  // Loaded late: the drivers cost half a second.
+  const [{ checkStores }, { SystemClock }, { createPinoLog }] = await Promise.all([
+    import('../app/check-stores.js'),
+    import('../telemetry/system-clock.js'),
+    import('../telemetry/pino-log.js'),
+  ]);
+  const log = createPinoLog({ level: 'error', destination: 'stderr' });
+  const lines = await checkStores(configuration, new SystemClock(), log);
+  return lines.map((text) => ({ path: /^[a-z_.]+/.exec(text)?.[0] ?? '', text }));
 }

@@ -7,6 +7,7 @@ import { describeDemo } from './demo/demo-options.js';
 import { describeKeysDelete, describeKeysGet, describeKeysList, describeKeysPut } from './keys.js';
 import { describePrintConfig } from './print-config.js';
 import { reportFailure } from './report-failure.js';
+import { describeSeed } from './seed.js';
 import { describeStart } from './start.js';
 import { describeStatus } from './status.js';
 import { describeVersion } from './version.js';
@@ -66,6 +67,7 @@ const commands: readonly CommandEntry[] = [
     describe: describePrintConfig,
     load: async () => (await import('./print-config.js')).printConfig,
   },
+  { name: 'seed', describe: describeSeed, load: async () => (await import('./seed.js')).seed },
   {
     name: 'version',
     describe: describeVersion,

@@ -109,6 +109,18 @@ export class MongoCatalogRows implements CatalogRows {
     }
   }
 
+  /** Connects, looks for the collections and reads one document of each. Rejects like a refresh. */
+  async probe(): Promise<void> {
+    try {
+      const database = await this.#mongo.database();
+      for (const { name } of await this.#find(database)) {
+        await database.collection(name).findOne({}, { projection: { _id: 1 } });
+      }
+    } catch (thrown) {
+      throw this.#mongo.explain(thrown);
+    }
+  }
+
   async close(): Promise<void> {
     this.#follower?.stop();
     await this.#mongo.close();

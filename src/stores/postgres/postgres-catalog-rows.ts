@@ -78,6 +78,19 @@ export class PostgresCatalogRows implements CatalogRows {
     }
   }
 
+  /** Does what a refresh does short of handing over rows. Rejects like it. */
+  async probe(): Promise<void> {
+    try {
+      await this.#postgres.run(async (session) => {
+        await session.query('begin isolation level repeatable read read only');
+        await digestOf(session, await this.#currentShape(session));
+        await session.query('rollback');
+      });
+    } catch (thrown) {
+      throw this.#postgres.explain(thrown);
+    }
+  }
+
   close(): Promise<void> {
     return this.#postgres.close();
   }
