@@ -129,9 +129,13 @@ export class ReloadSignals {
     for (const waiting of [...(this.#waiting.get(organisation) ?? [])]) this.#consider(waiting);
   }
 
-  /** Answers everybody with "no": an unanswered poll would make the worker ask for a full push. */
-  releaseAll(): void {
-    for (const all of this.#waiting.values()) for (const waiting of [...all]) waiting.answer(false);
+  /** Answers everybody who waits for this kind, or for any, with "no". */
+  release(kind?: DefinitionKind): void {
+    for (const all of this.#waiting.values()) {
+      for (const waiting of [...all]) {
+        if (kind === undefined || waiting.kinds.includes(kind)) waiting.answer(false);
+      }
+    }
   }
 
   forget(member: string): void {

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { limits } from '../../domain/limits.js';
 import type { GatewaySession } from '../../hub/zones/gateway-session.js';
@@ -166,12 +167,23 @@ export class GorpcConnection implements RequestStreamEvents {
     this.#stopReading();
   }
 
-  /** What is answered goes out, and the goodbye with it. What still comes in is not looked at. */
+  /**
+   * What is answered goes out, and the goodbye with it; what still comes in is not looked at.
+   *
+   * With it means in one packet: a worker that has an answer in hand and the goodbye not yet may send its next
+   * call on the connection that is closing, and lose it. Nagle's algorithm keeps a packet back while an earlier
+   * one is not acknowledged; so the first byte goes ahead, and the goodbye catches up with the rest.
+   */
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
     this.refuse();
-    this.flush();
+    this.isFlushWanted = false;
+    const [first, ...rest] = this.#outbound?.take() ?? [];
+    if (first !== undefined) {
+      (this.#stream as Partial<Pick<Socket, 'setNoDelay'>>).setNoDelay?.(false);
+      for (const part of [first.subarray(0, 1), first.subarray(1), ...rest]) this.#stream.write(part);
+    }
     this.#stream.end();
     this.#stream.resume();
   }

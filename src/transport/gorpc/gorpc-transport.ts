@@ -42,6 +42,8 @@ const defaultOptions: GorpcTransportOptions = {
 const sweepIntervalMs = 1_000;
 const refusalDelayMaxMs = 30_000;
 const refusedAddressesMax = 10_000;
+/** Time for workers to see that connections are closed. */
+const goodbyeMs = 50;
 /** Time for the last answers and the goodbye to leave. */
 const closeMs = 250;
 
@@ -238,13 +240,15 @@ export class GorpcTransport implements Component, GorpcConnectionEvents {
   }
 
   async #drain(deadlineMs: number): Promise<void> {
-    // Idle connections first: a worker repeats an answered poll at once, and it must find no connection to
-    // send it on that is about to close. Those with a poll close in the moment of its answer, see `#flush`.
+    // A worker repeats an answered poll at once. If it finds a connection to send it on that closes a moment
+    // later, the poll is lost after all. So connections close in this order: those without a call; those with
+    // a poll whose loss does no harm; those with the poll that matters, in the moment of its answer (`#flush`).
     for (const connection of [...this.#connections]) if (connection.callsInFlight === 0) connection.end();
-    await this.#pause(0);
     for (const connection of this.#connections) connection.refuse();
     this.#dispatcher.close();
-    this.#hub.reloads.releaseAll();
+    this.#hub.reloads.release('client-idp');
+    await this.#pause(goodbyeMs);
+    this.#hub.reloads.release();
     while (this.#isBusy() && this.#clock.nowMs() < deadlineMs - closeMs) await this.#pause(10);
     for (const connection of [...this.#connections]) connection.end();
     const untilMs = Math.min(deadlineMs, this.#clock.nowMs() + closeMs);
