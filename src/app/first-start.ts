@@ -61,12 +61,17 @@ export async function httpSecretOf(configuration: Configuration): Promise<string
 export async function noteAddresses(
   dataPath: string,
   graph: HubGraph,
+  standalone: boolean,
   addresses: { readonly listen: string; readonly http: string },
   httpSecret: string,
 ): Promise<Credentials> {
   const known = await readCredentials(dataPath);
+  // An API key of a real control plane stays there: only a hub that stands alone writes one down.
+  const worker = standalone
+    ? workerCredentials(graph, known)
+    : { organisation: known?.organisation ?? '', api_key: known?.api_key ?? '' };
   const credentials: Credentials = {
-    ...workerCredentials(graph, known),
+    ...worker,
     http_secret: httpSecret,
     ...addresses,
   };

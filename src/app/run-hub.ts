@@ -88,6 +88,7 @@ export async function runHub({ parsed, embedded: standalone }: RunHubOptions): P
     const credentials = await noteAddresses(
       dataPath,
       graph,
+      stores.standalone,
       { listen: dialable(listen), http: dialable(web) },
       httpSecret,
     );
