@@ -104,6 +104,8 @@ const identities: Readonly<Record<DefinitionTable, Readonly<Record<string, reado
   client_idps: { client_idp_id: ['client_idp_id', '_id', 'id'], org_id: ['org_id'] },
 };
 
+const objectId = /^[0-9a-f]{24}$/i;
+
 /** What a row of APIs holds that is no part of a definition. */
 const besideApi = ['oas', 'oas_doc', '_id'];
 
@@ -171,7 +173,8 @@ function withIdentity(
     if (found !== undefined) added.push([name, found]);
   }
   if (table === 'apis') {
-    const id = [value['_id'], value['id'], fields['_id']].find(isGiven);
+    // A gateway takes an object id there and nothing else; keys of other kinds are the database's own.
+    const id = [value['_id'], value['id'], fields['_id']].find((one) => objectId.test(String(one)));
     if (id !== undefined && id !== value['id']) added.push(['id', id]);
   }
   const names = new Set(added.map(([name]) => name));

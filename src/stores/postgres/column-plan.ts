@@ -149,6 +149,7 @@ function fieldOf(
   const other = otherNames[table]?.[name];
   if (other !== undefined && !names.has(other)) return other;
   const known = [...besideDocument, ...essentials[table], ...strings];
+  if (known.includes(name)) return name;
   return known.find((field) => squash(field) === squash(name) && !names.has(field)) ?? name;
 }
 
