@@ -65,6 +65,16 @@ export async function describeStatus(
       lag_entries: entries,
       lag_seconds: seconds,
     })),
+    shared_zones: graph.gorpc.feeds.conflicts(),
+    full_pushes_wanted: graph.gorpc.fullPushes
+      .all()
+      .map(({ organisation, zone, reason, sinceMs, count }) => ({
+        organisation,
+        zone,
+        reason,
+        since: new Date(sinceMs).toISOString(),
+        count,
+      })),
     workers: fleet.byGroup().flatMap(({ nodes }) =>
       nodes.map(({ worker, firstSeenMs, lastSeenMs }) => ({
         organisation: worker.organisation,

@@ -27,6 +27,15 @@ const statusShape = z.object({
       lag_seconds: z.number(),
     }),
   ),
+  shared_zones: z
+    .array(
+      z.object({
+        organisation: z.string(),
+        zone: z.string(),
+        clusters: z.array(z.object({ hostnames: z.array(z.string()), version: z.string() })),
+      }),
+    )
+    .default([]),
   workers: z.array(
     z.object({
       organisation: z.string(),
@@ -92,6 +101,7 @@ export function renderStatus(status: Status, paint: Paint): string {
       ]),
     ),
     zones.length === 0 ? 'no worker has ever connected\n' : zoneTable(zones),
+    ...status.shared_zones.map((zone) => sharedZoneLine(zone, paint)),
     workers.length === 0 ? 'no worker is connected\n' : workerTable(workers, paint),
   ];
   return sections.join('\n');
@@ -132,6 +142,15 @@ function zoneTable(zones: Status['zones']): string {
       zone.lag_seconds.toFixed(1),
     ]),
   );
+}
+
+/** A mistake in the configuration of gateways that nobody else can see. */
+function sharedZoneLine({ zone, clusters }: Status['shared_zones'][number], paint: Paint): string {
+  const shown = clusters.map(({ hostnames, version }) => {
+    const hosts = hostnames.filter((name) => name !== '').join(', ');
+    return [hosts || 'unnamed hosts', version].join(' ').trim();
+  });
+  return `${paint.yellow('shared')}  zone ${zone} looks like ${clusters.length} clusters: ${shown.join('; ')}. Unless they share one Redis, give each a group_id of its own\n`;
 }
 
 function workerTable(workers: Status['workers'], paint: Paint): string {

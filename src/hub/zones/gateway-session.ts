@@ -59,6 +59,15 @@ export class GatewaySession {
     return this.#node;
   }
 
+  /** The same for people to see. Older gateways name their tags only when they ask for definitions. */
+  get shownNode(): WorkerNode | undefined {
+    const node = this.#node;
+    const tags = this.requestedTags ?? [];
+    return node === undefined || node.segmented || tags.length === 0
+      ? node
+      : { ...node, segmented: true, tags };
+  }
+
   /** For a worker that does not say who it is. */
   get fallbackNode(): NodeId {
     return nodeId(`gateway-${this.shown}`);

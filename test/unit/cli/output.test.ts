@@ -142,6 +142,16 @@ test('status shows what is wrong', () => {
         held: [{}],
       },
       zones: [{ organisation: 'o', zone: 'eu', cursors: 2, lag_entries: 5, lag_seconds: 1.25 }],
+      shared_zones: [
+        {
+          organisation: 'o',
+          zone: 'us',
+          clusters: [
+            { hostnames: ['east-1'], version: 'v5.8.0' },
+            { hostnames: [''], version: '' },
+          ],
+        },
+      ],
       workers: [
         {
           organisation: 'o',
@@ -164,6 +174,7 @@ test('status shows what is wrong', () => {
     'key store (fail)',
     'apis/bad.json: not JSON',
     '1 removals',
+    'zone us looks like 2 clusters: east-1 v5.8.0; unnamed hosts.',
     'disk full',
     'away',
   ]) {

@@ -98,7 +98,7 @@ function showNode({ hub }: MethodContext, { session, login }: GorpcCall): void {
     });
     session.describe(node, clusterTraitsOf(node));
   }
-  if (session.node !== undefined) hub.nodeSeen(session.node);
+  if (session.shownNode !== undefined) hub.nodeSeen(session.shownNode);
 }
 
 /**

@@ -94,7 +94,7 @@ function describe({ hub }: MethodContext, { session }: GorpcCall, login: Gateway
   });
   session.era = eraOfVersion(session.era, node.version);
   session.describe(node, clusterTraitsOf(node));
-  hub.nodeSeen(node);
+  hub.nodeSeen(session.shownNode ?? node);
 }
 
 /** A goodbye. The session stays, because calls that are under way must not be told to log in. */
