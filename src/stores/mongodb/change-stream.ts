@@ -13,6 +13,8 @@ export type StreamedChange = { readonly collection: string; readonly id: unknown
 
 export interface ChangeFollowerOptions {
   readonly mongo: Mongo;
+  /** Names of collections: the others of a control plane's database are busy with analytics. */
+  readonly collections: readonly string[];
   readonly clock: Clock;
   readonly log: Log;
   /** Uniform in [0, 1). */
@@ -82,7 +84,11 @@ export class ChangeFollower {
     const database = await this.#options.mongo.database();
     const hello = await database.admin().command({ hello: 1 });
     if (hello['setName'] === undefined && hello['msg'] !== 'isdbgrid') throw new Error(noReplicaSet);
-    const stream = database.watch([{ $project: { operationType: 1, ns: 1, documentKey: 1 } }]);
+    const ours = { $in: [...this.#options.collections] };
+    const stream = database.watch([
+      { $match: { $or: [{ 'ns.coll': ours }, { 'to.coll': ours }, { operationType: 'dropDatabase' }] } },
+      { $project: { operationType: 1, ns: 1, documentKey: 1 } },
+    ]);
     this.#stream = stream;
     try {
       // Opens it on the server: what is read from now on is told.

@@ -71,6 +71,7 @@ export class MongoCatalogRows implements CatalogRows {
     const follower = new ChangeFollower({
       ...this.#environment,
       mongo: this.#mongo,
+      collections: catalogTables.flatMap((table) => candidateNames(this.#names, table)),
       onChange: (change) => {
         this.#note(change);
         onChange();
