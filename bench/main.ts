@@ -17,6 +17,7 @@ const benches: Readonly<Record<string, (options: BenchOptions) => Promise<void>>
   'gorpc/idle': async (options) => (await import('./gorpc/idle.js')).benchIdleMemory(options),
   'gorpc/poll': async (options) => (await import('./gorpc/idle.js')).benchPoll(options),
   'micro/fan-out-session': () => runAlone('micro/fan-out-session'),
+  'micro/gorpc-call': () => runAlone('micro/gorpc-call'),
   'micro/gorpc-codec': () => runAlone('micro/gorpc-codec'),
   'redis/key-store': () => runAlone('redis/key-store'),
   start: async (options) => (await import('./start/start.js')).benchStart(options),

@@ -1,19 +1,12 @@
 import { constants, createDeflateRaw } from 'node:zlib';
 import { Inflater } from '../../src/transport/gorpc/deflate/inflater.js';
 import { OutboundStream } from '../../src/transport/gorpc/deflate/outbound-stream.js';
-import { GobEncoder } from '../../src/transport/gorpc/gob/encoder.js';
-import {
-  GobStructType,
-  gobInterface,
-  gobSlice,
-  gobString,
-  gobUint,
-} from '../../src/transport/gorpc/gob/types.js';
-import { GobInterface, GobStruct, type GobValue } from '../../src/transport/gorpc/gob/values.js';
+import type { GobValue } from '../../src/transport/gorpc/gob/values.js';
 import { writePreamble } from '../../src/transport/gorpc/preamble.js';
 import { RequestDecoder } from '../../src/transport/gorpc/request-decoder.js';
 import { RequestStream } from '../../src/transport/gorpc/request-stream.js';
 import { ResponseEncoder } from '../../src/transport/gorpc/response-encoder.js';
+import { encodeRequests, getApiDefinitions, getKey } from './gorpc-requests.js';
 
 /** Nanoseconds of one step of the gorpc wire, median of rounds; bytes of memory of an idle connection. */
 
@@ -21,44 +14,8 @@ const callsPerRound = 20_000;
 const rounds = 15;
 const idleConnections = 4_000;
 
-const wireRequest = new GobStructType('wireRequest', [
-  { name: 'ID', type: gobUint },
-  { name: 'Request', type: gobInterface },
-]);
-const dispatcherRequest = new GobStructType('dispatcherRequest', [
-  { name: 'Request', type: gobInterface },
-  { name: 'Name', type: gobString },
-]);
-const defRequest = new GobStructType('DefRequest', [
-  { name: 'OrgId', type: gobString },
-  { name: 'Tags', type: gobSlice(gobString, '[]string') },
-]);
-
-function request(id: number, method: string, argument: GobInterface): GobValue {
-  const call = new GobStruct(dispatcherRequest, [argument, method]);
-  return new GobStruct(wireRequest, [
-    id,
-    new GobInterface('*gorpc.dispatcherRequest', dispatcherRequest, call),
-  ]);
-}
-
-function getKey(id: number): GobValue {
-  const key = `apikey-5e9d9544a1dcd60001d0ed20${(id * 2_654_435_761).toString(16)}`;
-  return request(id, '.GetKey', new GobInterface('string', gobString, key));
-}
-
-function getApiDefinitions(id: number): GobValue {
-  const fields: GobValue[] = ['5e9d9544a1dcd60001d0ed20', ['eu', `private-${id}`]];
-  return request(
-    id,
-    '.GetApiDefinitions',
-    new GobInterface('*apidef.DefRequest', defRequest, new GobStruct(defRequest, fields)),
-  );
-}
-
-function encodeAll(make: (id: number) => GobValue): Buffer[] {
-  const encoder = new GobEncoder();
-  return Array.from({ length: callsPerRound }, (_, index) => encoder.encode(wireRequest, make(index + 1)));
+function everyCall(make: (id: number) => GobValue): Buffer[] {
+  return encodeRequests(Array.from({ length: callsPerRound }, (_, index) => make(index + 1)));
 }
 
 async function deflateAll(messages: readonly Buffer[], level: number): Promise<Buffer[]> {
@@ -93,11 +50,13 @@ const bytesOf = (messages: readonly Buffer[]) =>
   Math.round(messages.reduce((sum, message) => sum + message.length, 0) / messages.length);
 
 let sink = 0;
-for (const [name, make] of [
-  ['GetKey', getKey],
-  ['GetApiDefinitions', getApiDefinitions],
+const getKeys = everyCall((id) =>
+  getKey(id, `apikey-5e9d9544a1dcd60001d0ed20${(id * 2_654_435_761).toString(16)}`),
+);
+for (const [name, plain] of [
+  ['GetKey', getKeys],
+  ['GetApiDefinitions', everyCall(getApiDefinitions)],
 ] as const) {
-  const plain = encodeAll(make);
   const stored = await deflateAll(plain, 0);
   const fast = await deflateAll(plain, 1);
   measure(`decode ${name}, ${bytesOf(plain)} bytes`, () => {
@@ -174,8 +133,8 @@ async function idle(name: string, requests: readonly Buffer[]): Promise<void> {
   sink += kept.length;
 }
 
-const few = await deflateAll(encodeAll(getKey).slice(0, 5), 1);
-const many = await deflateAll(encodeAll(getKey).slice(0, 500), 1);
+const few = await deflateAll(getKeys.slice(0, 5), 1);
+const many = await deflateAll(getKeys.slice(0, 500), 1);
 await idle('idle connection after 5 requests', few);
 await idle('idle connection after 500 requests (50 KB)', many);
 if (sink === 0) console.log(sink);

@@ -88,7 +88,7 @@ export function buildGorpcGraph(parts: GorpcGraphParts): GorpcGraph {
     reloads,
     tokens: new WorkerTokens({ store, reader: keyReader, ownsApi }),
     ownerOf: parts.ownerOf,
-    readKey: async (identity, name) => (await keyReader.read(identity, [name]))[0],
+    readKey: (identity, name, options) => keyReader.readOne(identity, name, options),
     searchKeys: (identity, pattern) => search.search(identity, pattern),
     incrementCounter: (identity, name, ttlMs) => counters.increment(identity, name, ttlMs),
     addToWindow: (identity, name, windowMs) => counters.addToWindow(identity, name, windowMs),

@@ -30,6 +30,8 @@ export const limits = {
   keyNameBytesMax: 4 * kib,
   /** Names remembered for a moment as absent; the least recently added go. */
   absentKeysMax: 50_000,
+  /** Sessions remembered with whose they are, up to 4 KiB each; the first ones remembered go. */
+  sessionOwnersMax: 5_000,
   /** Key events of the control plane that wait to be looked at; further ones are not taken. */
   keySignalsMax: 100_000,
   /** Keys whose owner is remembered for the time when they are gone; the least recently seen are forgotten. */

@@ -33,6 +33,25 @@ export class SingleFlight<Value> {
     return joined.map(({ batch, index }) => answers[batches.get(batch) ?? 0]?.[index] as Value);
   }
 
+  /** As `fetch`, for one key, and cheaper. */
+  async fetchOne(
+    key: string,
+    load: (missing: readonly string[]) => Promise<readonly Value[]>,
+  ): Promise<Value> {
+    const joined = this.#flights.get(key);
+    if (joined !== undefined) return (await joined.batch)[joined.index] as Value;
+    const keys = [key];
+    const flight: Flight<Value> = { batch: load(keys), index: 0 };
+    this.#flights.set(key, flight);
+    let values: readonly Value[] | undefined;
+    try {
+      values = await flight.batch;
+      return values[0] as Value;
+    } finally {
+      this.#land(keys, [flight], values);
+    }
+  }
+
   /** Who asks from now on gets a fresh load: what is in the air may be older than what is known by now. */
   forget(key: string): void {
     this.#flights.delete(key);
@@ -45,14 +64,22 @@ export class SingleFlight<Value> {
       const flight = flights[index];
       if (flight !== undefined) this.#flights.set(key, flight);
     });
-    const land = (values: readonly Value[] | undefined) => {
-      keys.forEach((key, index) => {
-        if (this.#flights.get(key) !== flights[index]) return;
-        this.#flights.delete(key);
-        if (values !== undefined) this.#onLanded(key, values[index] as Value);
-      });
-    };
     // The rejection is everybody's who joined; here it only ends the flights.
-    batch.then(land, () => land(undefined));
+    batch.then(
+      (values) => this.#land(keys, flights, values),
+      () => this.#land(keys, flights, undefined),
+    );
+  }
+
+  #land(
+    keys: readonly string[],
+    flights: readonly Flight<Value>[],
+    values: readonly Value[] | undefined,
+  ): void {
+    keys.forEach((key, index) => {
+      if (this.#flights.get(key) !== flights[index]) return;
+      this.#flights.delete(key);
+      if (values !== undefined) this.#onLanded(key, values[index] as Value);
+    });
   }
 }

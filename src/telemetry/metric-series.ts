@@ -12,6 +12,9 @@ export class MetricSeries {
   readonly #labelNames: readonly string[];
   readonly #fold: (label: string, value: string) => string;
   readonly #series = new Map<string, Series>();
+  /** The labels of the last increment: a caller in a hot path makes its labels once and passes them each time. */
+  #lastLabels: Readonly<Record<string, string>> | undefined;
+  #lastSeries: Series | undefined;
   /** Series written since the last reset: see `set`. */
   #writtenSinceReset: Set<Series> | undefined;
 
@@ -22,7 +25,11 @@ export class MetricSeries {
   }
 
   add(labels: Readonly<Record<string, string>>, amount: number): void {
-    this.#find(labels).value += amount;
+    if (labels !== this.#lastLabels || this.#lastSeries === undefined) {
+      this.#lastSeries = this.#find(labels);
+      this.#lastLabels = labels;
+    }
+    this.#lastSeries.value += amount;
   }
 
   /**
@@ -42,6 +49,8 @@ export class MetricSeries {
 
   reset(): void {
     this.#series.clear();
+    this.#lastLabels = undefined;
+    this.#lastSeries = undefined;
     this.#writtenSinceReset = new Set();
     if (this.#labelNames.length === 0) this.#find({});
   }

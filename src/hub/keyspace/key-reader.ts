@@ -10,7 +10,7 @@ import type { Metrics } from '../../ports/metrics.js';
 import { SingleFlight } from '../../std/single-flight.js';
 import { TokenBucket } from '../../std/token-bucket.js';
 import { NegativeCache } from './negative-cache.js';
-import { ownerOfSession } from './session-owner.js';
+import { SessionOwners } from './session-owners.js';
 
 export interface KeyReaderPorts {
   readonly store: KeyStore;
@@ -43,6 +43,9 @@ interface Question {
   readonly candidates: readonly string[];
 }
 
+/** Made once, because it is what nearly every read counts. */
+const foundLabels = { result: 'found' };
+
 type Outcome = 'found' | 'not-found' | 'denied' | 'unreadable';
 
 /**
@@ -59,6 +62,7 @@ export class KeyReader {
   readonly #ports: KeyReaderPorts;
   readonly #options: KeyReaderOptions;
   readonly #absent: NegativeCache;
+  readonly #owners = new SessionOwners();
   readonly #flights: SingleFlight<StoredValue | undefined>;
   /** Of reads that do not want to know how long a value lives. */
   readonly #lifelessFlights: SingleFlight<StoredValue | undefined>;
@@ -96,13 +100,32 @@ export class KeyReader {
         `${names.length} names in one call; keysPerCallMax is ${limits.keysPerCallMax}`,
       );
     }
+    const [only] = names;
+    if (names.length === 1 && only !== undefined) return [await this.readOne(identity, only, options)];
     const questions = names.map((name) => this.#questionOf(identity, name));
     const wanted = new Set<string>();
     for (const { candidates } of questions) {
       for (const name of candidates) if (!this.#absent.has(name)) wanted.add(name);
     }
-    const values = await this.#load([...wanted], options.ttl ?? true);
-    return questions.map((question) => this.#answer(identity, question, values));
+    const values = await this.#load([...wanted], options);
+    return questions.map((question) => this.#answer(identity, question, (name) => values.get(name)));
+  }
+
+  /** As `read`, for one name. */
+  async readOne(
+    identity: WorkerIdentity,
+    name: string,
+    options: ReadOptions = {},
+  ): Promise<StoredValue | undefined> {
+    const question = this.#questionOf(identity, name);
+    const wanted = question.candidates.filter((one) => !this.#absent.has(one));
+    const [only] = wanted;
+    if (wanted.length === 1 && only !== undefined) {
+      const value = await this.#flightsOf(options).fetchOne(only, this.#ask(options));
+      return this.#answer(identity, question, (one) => (one === only ? value : undefined));
+    }
+    const values = await this.#load(wanted, options);
+    return this.#answer(identity, question, (one) => values.get(one));
   }
 
   /** Something happened to this name: what was remembered or is being read may be stale. */
@@ -116,18 +139,29 @@ export class KeyReader {
     }
   }
 
-  async #load(names: readonly string[], ttl: boolean): Promise<ReadonlyMap<string, StoredValue | undefined>> {
+  async #load(
+    names: readonly string[],
+    options: ReadOptions,
+  ): Promise<ReadonlyMap<string, StoredValue | undefined>> {
     if (names.length === 0) return new Map();
-    const flights = ttl ? this.#flights : this.#lifelessFlights;
-    const values = await flights.fetch(names, async (missing) => {
+    const values = await this.#flightsOf(options).fetch(names, this.#ask(options));
+    return new Map(names.map((name, index) => [name, values[index]]));
+  }
+
+  #flightsOf({ ttl = true }: ReadOptions): SingleFlight<StoredValue | undefined> {
+    return ttl ? this.#flights : this.#lifelessFlights;
+  }
+
+  /** How the store is asked. */
+  #ask({ ttl = true }: ReadOptions) {
+    return async (names: readonly string[]): Promise<readonly (StoredValue | undefined)[]> => {
       try {
-        return await this.#ports.store.getMany(missing, { ttl });
+        return await this.#ports.store.getMany(names, { ttl });
       } catch (error) {
         this.#ports.metrics.add('causeway_store_errors_total', { store: 'keys' });
         throw error;
       }
-    });
-    return new Map(names.map((name, index) => [name, values[index]]));
+    };
   }
 
   #questionOf(identity: WorkerIdentity, asked: string): Question {
@@ -162,13 +196,13 @@ export class KeyReader {
   #answer(
     identity: WorkerIdentity,
     question: Question,
-    values: ReadonlyMap<string, StoredValue | undefined>,
+    storedAs: (name: string) => StoredValue | undefined,
   ): StoredValue | undefined {
     let outcome: Outcome = question.candidates.length === 0 ? 'denied' : 'not-found';
     for (const name of question.candidates) {
-      const stored = values.get(name);
+      const stored = storedAs(name);
       if (stored === undefined) continue;
-      if (!inScope(identity, question.parsed, name, stored)) {
+      if (!this.#isInScope(identity, question.parsed, name, stored)) {
         outcome = 'denied';
         continue;
       }
@@ -177,7 +211,7 @@ export class KeyReader {
       }
       const answer = question.parsed.kind === 'certificate' ? this.#inClear(name, stored) : stored;
       if (answer !== undefined) {
-        this.#ports.metrics.add('causeway_keys_read_total', { result: 'found' });
+        this.#ports.metrics.add('causeway_keys_read_total', foundLabels);
         return answer;
       }
       outcome = 'unreadable';
@@ -185,6 +219,12 @@ export class KeyReader {
     this.#ports.metrics.add('causeway_keys_read_total', { result: outcome });
     if (outcome === 'denied') this.#tellDenied(identity, question);
     return undefined;
+  }
+
+  /** The gate behind the store. Names that are not sessions have passed theirs before it. */
+  #isInScope(identity: WorkerIdentity, parsed: KeyName, name: string, { value }: StoredValue): boolean {
+    if (parsed.kind !== 'session' && parsed.kind !== 'bare') return true;
+    return this.#owners.ownerOf(name.slice(sessionPrefix.length), value) === identity.organisation;
   }
 
   /** Gateways of today refuse a certificate whose private key is still encrypted, so the hub decrypts it. */
@@ -212,10 +252,4 @@ export class KeyReader {
       name: this.#ports.obfuscate(asked),
     });
   }
-}
-
-/** The gate behind the store. Names that are not sessions have passed theirs before it. */
-function inScope(identity: WorkerIdentity, parsed: KeyName, name: string, stored: StoredValue): boolean {
-  if (parsed.kind !== 'session' && parsed.kind !== 'bare') return true;
-  return ownerOfSession(name.slice(sessionPrefix.length), stored.value) === identity.organisation;
 }

@@ -25,8 +25,15 @@ const longFlag = 0x80;
 const headBytes = 9;
 
 export function keyOfName(name: string): Buffer {
+  const length = Buffer.byteLength(name, 'utf8');
+  if (length <= nameBytesMax) {
+    // In one step: every read of a key comes through here.
+    const key = Buffer.allocUnsafe(1 + length);
+    key.writeUInt8(0x01, 0);
+    key.write(name, 1, 'utf8');
+    return key;
+  }
   const bytes = Buffer.from(name, 'utf8');
-  if (bytes.length <= nameBytesMax) return Buffer.concat([firstByte, bytes]);
   const hash = createHash('sha256').update(bytes).digest();
   return Buffer.concat([firstByte, bytes.subarray(0, nameBytesMax), longMark, hash]);
 }

@@ -7,7 +7,7 @@ import type { WorkerTokens } from '../../hub/keyspace/worker-tokens.js';
 import type { ZoneFeeds } from '../../hub/keyspace/zone-feeds.js';
 import type { GatewaySessions } from '../../hub/zones/gateway-sessions.js';
 import type { AggregateKind } from '../../ports/analytics-spool.js';
-import type { StoredValue } from '../../ports/key-store.js';
+import type { ReadOptions, StoredValue } from '../../ports/key-store.js';
 
 /** The part of the hub that this transport maps to. */
 export interface GorpcHub {
@@ -17,8 +17,8 @@ export interface GorpcHub {
   readonly tokens: WorkerTokens;
   /** Ownership filter of a worker's view; undefined when `enable_ownership` is off. */
   ownerOf(identity: WorkerIdentity): ViewScope['owner'];
-  /** As KeyReader.read, for one name. */
-  readKey(identity: WorkerIdentity, name: string): Promise<StoredValue | undefined>;
+  /** As KeyReader.readOne. */
+  readKey(identity: WorkerIdentity, name: string, options?: ReadOptions): Promise<StoredValue | undefined>;
   /** As KeySearch.search. */
   searchKeys(identity: WorkerIdentity, pattern: string): Promise<readonly FoundKey[]>;
   /** As Counters.increment. */

@@ -34,6 +34,19 @@ describe('prometheus metrics', () => {
     expect(await lines(metrics)).toEqual(text);
   });
 
+  it('counts the same labels given again, also across a reset', async () => {
+    const metrics = bare();
+    const labels = { organisation: 'a' };
+    metrics.add('causeway_catalog_held_removals', labels);
+    metrics.add('causeway_catalog_held_removals', labels);
+    metrics.add('causeway_catalog_held_removals', { organisation: 'b' });
+    metrics.add('causeway_catalog_held_removals', labels);
+    expect(await lines(metrics)).toContain('causeway_catalog_held_removals{organisation="a"} 3');
+    metrics.reset('causeway_catalog_held_removals');
+    metrics.add('causeway_catalog_held_removals', labels);
+    expect(await lines(metrics)).toContain('causeway_catalog_held_removals{organisation="a"} 1');
+  });
+
   it('forgets the values of a gauge that is reset', async () => {
     const metrics = bare();
     metrics.set('causeway_catalog_held_removals', { organisation: 'a' }, 3);

@@ -41,8 +41,10 @@ export function keyMethods(context: MethodContext): readonly GorpcMethod[] {
   ];
 }
 
+const valueOnly = { ttl: false };
+
 async function getKey({ hub }: MethodContext, { login }: GorpcCall, name: string): Promise<GorpcAnswer> {
-  const stored = await hub.readKey(login.identity, name);
+  const stored = await hub.readKey(login.identity, name, valueOnly);
   return stored === undefined ? keyNotFound : { kind: 'string', value: { bytes: stored.value } };
 }
 
