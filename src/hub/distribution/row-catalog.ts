@@ -95,12 +95,18 @@ export class RowCatalog implements PokedCatalog {
   /** Resolves at once: a database that is away is no reason not to start. */
   async start(): Promise<void> {}
 
-  async stop(): Promise<void> {
+  async stop(deadlineMs: number): Promise<void> {
     this.#stopped = true;
     this.#stopLooking();
     this.#listeners.clear();
     await this.#parts.rows.close();
-    await this.#tail;
+    const { clock } = this.#parts;
+    let timer: Timer | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = clock.after(Math.max(0, deadlineMs - clock.nowMs()), resolve);
+    });
+    await Promise.race([this.#tail, late]);
+    timer?.cancel();
   }
 
   notReady(): string | undefined {
@@ -188,6 +194,7 @@ export class RowCatalog implements PokedCatalog {
         if (this.#tables.get(table)?.delete(key)) changed = true;
       },
     };
+    if (this.#stopped) throw new CausewayError('SHUTTING_DOWN', `${this.name} is closed`);
     try {
       await this.#parts.rows.refresh(this.#known, sink, thorough);
     } catch (thrown) {

@@ -36,7 +36,7 @@ interface Connection {
 }
 
 const idleTimeoutMsDefault = 60_000;
-const queryTimeoutMsDefault = 60_000;
+const queryTimeoutMsDefault = 30_000;
 
 /**
  * Connections to one control plane's PostgreSQL, opened when they are needed. Of several hosts the first that takes
@@ -49,6 +49,7 @@ export class Postgres {
   readonly address: PostgresAddress;
   readonly #options: PostgresOptions;
   readonly #idle: Connection[] = [];
+  readonly #lent = new Set<Connection>();
   readonly #waiting: (() => void)[] = [];
   #open = 0;
   #closed = false;
@@ -65,12 +66,14 @@ export class Postgres {
    */
   async run<Result>(use: (session: PostgresSession) => Promise<Result>): Promise<Result> {
     const connection = await this.#take();
+    this.#lent.add(connection);
     try {
       return await use(this.#sessionOf(connection.client));
     } catch (thrown) {
       if (isConnectionTrouble(thrown)) connection.broken = true;
       throw thrown;
     } finally {
+      this.#lent.delete(connection);
       this.#giveBack(connection);
     }
   }
@@ -85,11 +88,12 @@ export class Postgres {
     for (const connection of this.#idle.splice(0)) this.#end(connection);
   }
 
-  /** Closes what is idle now and what is lent when it comes back. */
+  /** Closes everything; what is lent fails where it is. */
   async close(): Promise<void> {
     this.#closed = true;
     for (const wake of this.#waiting.splice(0)) wake();
     this.refresh();
+    for (const { client } of this.#lent) client.end().catch(() => undefined);
   }
 
   async #take(): Promise<Connection> {
