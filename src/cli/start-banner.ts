@@ -22,7 +22,7 @@ export async function printStartBanner(output: TextOutput, paint: Paint, facts: 
     ['HTTP', `http://${address(http)}   /health  /readiness  /metrics`],
     ['catalog', `${catalogPath}   edit, add or remove files: workers follow`],
     ['organisation', organisation],
-    firstStart
+    firstStart && output.isTerminal
       ? ['API key', `${paint.bold(facts.apiKey)}   shown this once`]
       : ['API key', `in ${credentialsPath}`],
     ['kept in', `${credentialsPath}   also the secret of the HTTP port; only you can read it`],

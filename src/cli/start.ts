@@ -43,12 +43,11 @@ export async function start(context: CliContext, options: ConfigurationOptions):
   });
   const hub = await runHub({ parsed, embedded: options.embedded === true });
   const ignoreSignals = context.onStopSignal((signal) => void hub.stop(signal));
+  const facts = { ...hub, version, dataOption: options.data };
   if (context.stdout.isTerminal) {
-    await printStartBanner(context.stdout, paintFor(context.stdout, context.env), {
-      ...hub,
-      version,
-      dataOption: options.data,
-    });
+    await printStartBanner(context.stdout, paintFor(context.stdout, context.env), facts);
+  } else if (hub.firstStart) {
+    await printStartBanner(context.stderr, paintFor(context.stderr, context.env), facts);
   } else {
     await context.stderr.write(`${startLine(hub)}\n`);
   }

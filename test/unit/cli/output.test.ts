@@ -79,6 +79,10 @@ test('the banner names addresses, organisation, key and three commands, the key 
     expect(first.text).toContain(text);
   }
   expect(first.text.match(/npx causeway /g)).toHaveLength(3);
+  const pipe = output(false);
+  await printStartBanner(pipe, plain, facts);
+  expect(pipe.text).toContain('org-1');
+  expect(pipe.text).not.toContain('S3CRET-KEY');
   const later = output(true);
   await printStartBanner(later, plain, { ...facts, firstStart: false, dataOption: "it's here" });
   expect(later.text).not.toContain('S3CRET-KEY');
