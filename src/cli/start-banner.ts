@@ -59,7 +59,9 @@ export function startLine({
   organisation,
   credentialsPath,
 }: Pick<BannerFacts, 'listen' | 'http' | 'organisation' | 'credentialsPath'>): string {
-  return `causeway: workers ${address(listen)}, HTTP http://${address(http)}, organisation ${organisation}, credentials in ${credentialsPath}`;
+  // A hub on a real control plane serves many, and has no organisation of its own to name.
+  const named = organisation === '' ? '' : `, organisation ${organisation}`;
+  return `causeway: workers ${address(listen)}, HTTP http://${address(http)}${named}, credentials in ${credentialsPath}`;
 }
 
 function address({ host, port }: { readonly host: string; readonly port: number }): string {
