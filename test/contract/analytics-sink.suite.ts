@@ -71,6 +71,17 @@ export function describeAnalyticsSink(name: string, open: OpenFixture<AnalyticsS
       expect(await sink.count()).toBe(3);
     });
 
+    it('counts no aggregates as records', async () => {
+      const aggregate = {
+        ...spooled(2, '{"org-a":{"Total":{"hits":1}}}'),
+        records: 0,
+        kind: 'aggregate',
+      } as const;
+      expect(await sink.store([spooled(1, [record('a')]), aggregate])).toEqual({ stored: 1, dropped: {} });
+      expect(await sink.store([aggregate])).toEqual({ stored: 0, dropped: {} });
+      expect(await sink.count()).toBe(1);
+    });
+
     it('moves on past a batch with nothing to store', async () => {
       expect(await sink.store([spooled(1, [null])])).toEqual({ stored: 0, dropped: { null: 1 } });
       expect(await sink.store([spooled(1, [record('a')])])).toEqual({ stored: 0, dropped: {} });

@@ -59,6 +59,15 @@ export function describeAnalyticsSpool(
       expect(await peeked()).toEqual(['c']);
     });
 
+    it('keeps what a batch holds, also over a restart', async () => {
+      await spool.append({ ...batchOf('{}', 0), kind: 'aggregate' }, undefined);
+      await spool.append({ ...batchOf('{}', 0), kind: 'mcp-aggregate' }, undefined);
+      await spool.append(batchOf('[]', 0), undefined);
+      spool = await fixture.reopen();
+      const kinds = (await spool.peek(3)).map(({ kind }) => kind);
+      expect(kinds).toEqual(['aggregate', 'mcp-aggregate', undefined]);
+    });
+
     it('knows its size', async () => {
       expect(await spool.size()).toEqual({ batches: 0, bytes: 0 });
       await spool.append(batchOf('12345'), undefined);
