@@ -151,7 +151,9 @@ export class ReloadSignals {
     const mustFetch = () => {
       if (this.#watchers.get(holder.member) !== watcher || watcher.fetchedAt.size > 0) return;
       for (const kind of unseen) watcher.has.set(kind, unknownContent);
-      this.changed(watcher.scope.organisation);
+      for (const waiting of [...(this.#waiting.get(watcher.scope.organisation) ?? [])]) {
+        if (waiting.watcher === watcher) this.#consider(waiting);
+      }
     };
     this.#parts.cursors.missed(holder, kinds).then(
       (missed) => {
