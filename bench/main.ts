@@ -19,6 +19,7 @@ const benches: Readonly<Record<string, (options: BenchOptions) => Promise<void>>
   'micro/fan-out-session': () => runAlone('micro/fan-out-session'),
   'micro/gorpc-call': () => runAlone('micro/gorpc-call'),
   'micro/gorpc-codec': () => runAlone('micro/gorpc-codec'),
+  'redis/get-key': async (options) => (await import('./redis/get-key.js')).benchRedisGetKey(options),
   'redis/key-store': () => runAlone('redis/key-store'),
   start: async (options) => (await import('./start/start.js')).benchStart(options),
 };

@@ -48,7 +48,7 @@ function sessionJson(index: number): string {
   });
 }
 
-const keys = Array.from({ length: keyCount }, (_, index): [string, string] => [
+export const storedKeys = Array.from({ length: keyCount }, (_, index): [string, string] => [
   `${keyName}-${index}`,
   sessionJson(index),
 ]);
@@ -61,7 +61,7 @@ export async function startGoServer(folder: string, content: ServerContent): Pro
   );
   await writeFile(file, lines.join('\n'));
   const keysFile = join(folder, 'keys');
-  await writeFile(keysFile, keys.map(([name, value]) => `${name}=${value}`).join('\n'));
+  await writeFile(keysFile, storedKeys.map(([name, value]) => `${name}=${value}`).join('\n'));
   const flags = ['-org', organisation, '-key', apiKey, '-keys-file', keysFile, '-follow-stdin'];
   const program = buildGoProgram('gorpc-server', folder);
   const server = new JsonLinesProcess(program, [...flags, '-definitions-file', file]);
@@ -92,7 +92,7 @@ export async function startHub(folder: string, content: ServerContent): Promise<
   const { port } = await hub.call<{ port: number }>('start', {
     dataPath: join(folder, 'data'),
     catalogPath,
-    keys,
+    keys: storedKeys,
   });
   return {
     name: 'hub',

@@ -6,7 +6,10 @@ export interface HubFolders {
 }
 
 /** A hub as it starts by itself, on free ports of this machine, that logs errors only. */
-export function benchConfiguration(folders: HubFolders): ParsedConfiguration {
+export function benchConfiguration(
+  folders: HubFolders,
+  overrides: Readonly<Record<string, unknown>> = {},
+): ParsedConfiguration {
   const parsed = parseConfiguration({
     env: {},
     overrides: {
@@ -19,6 +22,7 @@ export function benchConfiguration(folders: HubFolders): ParsedConfiguration {
       'storage.type': 'embedded',
       'analytics.type': 'embedded',
       log_level: 'error',
+      ...overrides,
     },
   });
   const [problem] = parsed.problems;

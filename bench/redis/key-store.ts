@@ -1,6 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { surveySessions } from '../../src/hub/keyspace/key-owners.js';
 import type { Log } from '../../src/ports/log.js';
 import type { RedisAccess } from '../../src/stores/redis/redis-access.js';
@@ -9,6 +6,7 @@ import { SystemClock } from '../../src/telemetry/system-clock.js';
 import { number, printTable, shown } from '../harness/report.js';
 import { percentile } from '../harness/statistics.js';
 import { withTemporaryFolder } from '../harness/temporary-folder.js';
+import { startRedis } from './redis-process.js';
 
 /** Reads of single keys from a Redis on this machine, and what a scan of all keys does to them. */
 
@@ -153,29 +151,16 @@ async function measure(access: RedisAccess): Promise<void> {
   await Promise.all([store.close(), second.close()]);
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
-
 await withTemporaryFolder(async (folder) => {
-  const port = await freePort();
-  const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', folder];
-  const server: ChildProcess = spawn('redis-server', args, { stdio: 'ignore' });
-  const stop = () => server.kill('SIGKILL');
-  process.once('exit', stop);
+  const server = await startRedis(folder);
   try {
     await measure({
-      nodes: [{ host: '127.0.0.1', port }],
+      nodes: [{ host: '127.0.0.1', port: server.port }],
       ...{ enableCluster: false, database: 0, timeoutMs: 5_000 },
       ...{ masterName: undefined, sentinelPassword: undefined, username: undefined, password: undefined },
       tls: undefined,
     });
   } finally {
-    stop();
-    await once(server, 'exit');
+    await server.stop();
   }
 });
