@@ -42,10 +42,17 @@ export interface RunningHub {
 }
 
 /**
+ * Small buffers are cut from blocks of this size. Node's own 8 KiB make a new block for every few answers to workers,
+ * and blocks are what the collector spends its time on: a tenth of the cost of a call.
+ */
+const bufferBlockBytes = 64 * 1024;
+
+/**
  * Starts a hub and resolves when it takes workers. Rejects with the CausewayError that says why it cannot.
  * The caller decides what stops it: this function installs no signal handlers.
  */
 export async function runHub({ parsed, embedded: standalone }: RunHubOptions): Promise<RunningHub> {
+  Buffer.poolSize = bufferBlockBytes;
   const { configuration } = parsed;
   const clock = new SystemClock();
   const { logFormat } = configuration.causeway;

@@ -224,7 +224,7 @@ export class KeyReader {
   /** The gate behind the store. Names that are not sessions have passed theirs before it. */
   #isInScope(identity: WorkerIdentity, parsed: KeyName, name: string, { value }: StoredValue): boolean {
     if (parsed.kind !== 'session' && parsed.kind !== 'bare') return true;
-    return this.#owners.ownerOf(name.slice(sessionPrefix.length), value) === identity.organisation;
+    return this.#owners.ownerOf(name, value) === identity.organisation;
   }
 
   /** Gateways of today refuse a certificate whose private key is still encrypted, so the hub decrypts it. */

@@ -1,4 +1,5 @@
 import type { OrganisationId } from '../../domain/identifiers.js';
+import { sessionPrefix } from '../../domain/key-names.js';
 import { limits } from '../../domain/limits.js';
 import { Lru } from '../../std/lru.js';
 import { ownerOfSession } from './session-owner.js';
@@ -22,13 +23,13 @@ export class SessionOwners {
     return this.#known.size;
   }
 
-  /** As `ownerOfSession`. */
-  ownerOf(id: string, value: Buffer): OrganisationId | undefined {
-    const known = this.#known.peek(id);
+  /** As `ownerOfSession`; `name` is that of the key store, with its prefix. */
+  ownerOf(name: string, value: Buffer): OrganisationId | undefined {
+    const known = this.#known.peek(name);
     if (known?.value.equals(value)) return known.owner;
-    const owner = ownerOfSession(id, value);
+    const owner = ownerOfSession(name.slice(sessionPrefix.length), value);
     // A copy: a store may hand out a piece of a large block, which would be kept with it.
-    if (value.length <= rememberedBytesMax) this.#known.set(id, { value: Buffer.from(value), owner });
+    if (value.length <= rememberedBytesMax) this.#known.set(name, { value: Buffer.from(value), owner });
     return owner;
   }
 }

@@ -9,35 +9,35 @@ const session = (organisation: string, filler = '') =>
 describe('owners of sessions', () => {
   it('answers for the value, not for the name', () => {
     const owners = new SessionOwners();
-    expect(owners.ownerOf('k', session(orgA))).toBe(orgA);
-    expect(owners.ownerOf('k', session(orgA))).toBe(orgA);
-    expect(owners.ownerOf('k', session(orgB))).toBe(orgB);
-    expect(owners.ownerOf('k', Buffer.from('no session'))).toBeUndefined();
-    expect(owners.ownerOf('k', Buffer.from('no session'))).toBeUndefined();
-    expect(owners.ownerOf('k', session(orgA))).toBe(orgA);
+    expect(owners.ownerOf('apikey-k', session(orgA))).toBe(orgA);
+    expect(owners.ownerOf('apikey-k', session(orgA))).toBe(orgA);
+    expect(owners.ownerOf('apikey-k', session(orgB))).toBe(orgB);
+    expect(owners.ownerOf('apikey-k', Buffer.from('no session'))).toBeUndefined();
+    expect(owners.ownerOf('apikey-k', Buffer.from('no session'))).toBeUndefined();
+    expect(owners.ownerOf('apikey-k', session(orgA))).toBe(orgA);
   });
 
   it('does not mix up names whose values are equal', () => {
     const owners = new SessionOwners();
     const anonymous = Buffer.from('{}');
-    expect(owners.ownerOf(`${orgA}0123`, anonymous)).toBe(orgA);
-    expect(owners.ownerOf(`${orgB}0123`, anonymous)).toBe(orgB);
+    expect(owners.ownerOf(`apikey-${orgA}0123`, anonymous)).toBe(orgA);
+    expect(owners.ownerOf(`apikey-${orgB}0123`, anonymous)).toBe(orgB);
   });
 
   it('keeps a copy: the store may use its buffer again', () => {
     const owners = new SessionOwners();
     const value = session(orgA);
-    owners.ownerOf('k', value);
+    owners.ownerOf('apikey-k', value);
     session(orgB).copy(value);
-    expect(owners.ownerOf('k', value)).toBe(orgB);
+    expect(owners.ownerOf('apikey-k', value)).toBe(orgB);
   });
 
   it('is bounded in entries and in their size', () => {
     const owners = new SessionOwners(2);
-    for (const id of ['a', 'b', 'c']) owners.ownerOf(id, session(orgA));
+    for (const id of ['a', 'b', 'c']) owners.ownerOf(`apikey-${id}`, session(orgA));
     expect(owners.size).toBe(2);
-    expect(owners.ownerOf('large', session(orgB, 'x'.repeat(5_000)))).toBe(orgB);
+    expect(owners.ownerOf('apikey-large', session(orgB, 'x'.repeat(5_000)))).toBe(orgB);
     expect(owners.size).toBe(2);
-    expect(owners.ownerOf('a', session(orgA))).toBe(orgA);
+    expect(owners.ownerOf('apikey-a', session(orgA))).toBe(orgA);
   });
 });
