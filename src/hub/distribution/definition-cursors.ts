@@ -46,6 +46,11 @@ export class DefinitionCursors {
     await this.#changeLog.moveCursor({ ...ownerOf(holder), sequence, atMs: this.#clock.nowMs() });
   }
 
+  /** The worker is gone. If it comes back after all, it is one of which nothing is known. */
+  async forget(holder: DefinitionHolder): Promise<void> {
+    await this.#changeLog.removeCursor(ownerOf(holder));
+  }
+
   /** Whether something has changed for a worker since it fetched; undefined: it is not known to have. */
   async missed(holder: DefinitionHolder, kinds: readonly DefinitionKind[]): Promise<boolean | undefined> {
     const { organisation } = holder.scope;

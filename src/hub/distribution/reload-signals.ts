@@ -27,7 +27,7 @@ export interface ReloadSignalsParts {
 
 /** What a worker has. */
 interface Watcher {
-  scope: ViewScope;
+  holder: DefinitionHolder;
   /** Hash of each kind as last fetched, or as it was when the worker began to wait. */
   readonly has: Map<DefinitionKind, string>;
   /** Log position of each fetch in the time of this process. */
@@ -138,20 +138,26 @@ export class ReloadSignals {
     }
   }
 
+  /** The worker is gone. */
   forget(member: string): void {
+    const watcher = this.#watchers.get(member);
     this.#watchers.delete(member);
+    if (watcher === undefined || watcher.fetchedAt.size === 0) return;
+    this.#parts.cursors.forget(watcher.holder).catch((thrown: unknown) => {
+      this.#parts.log.debug('a cursor was not removed', { reason: describeError(thrown) });
+    });
   }
 
   /** Finds out what a worker has that has not fetched from this process. */
   #begin(holder: DefinitionHolder, watcher: Watcher, kinds: readonly DefinitionKind[]): void {
     const unseen = kinds.filter((kind) => !watcher.has.has(kind));
-    const hashes = this.#hashesOf(watcher.scope);
+    const hashes = this.#hashesOf(watcher.holder.scope);
     if (unseen.length === 0 || hashes === undefined) return;
     for (const kind of unseen) watcher.has.set(kind, hashes[kind]);
     const mustFetch = () => {
       if (this.#watchers.get(holder.member) !== watcher || watcher.fetchedAt.size > 0) return;
       for (const kind of unseen) watcher.has.set(kind, unknownContent);
-      for (const waiting of [...(this.#waiting.get(watcher.scope.organisation) ?? [])]) {
+      for (const waiting of [...(this.#waiting.get(watcher.holder.scope.organisation) ?? [])]) {
         if (waiting.watcher === watcher) this.#consider(waiting);
       }
     };
@@ -169,7 +175,7 @@ export class ReloadSignals {
 
   #consider(waiting: Waiting): void {
     const { watcher, kinds } = waiting;
-    const hashes = this.#hashesOf(watcher.scope);
+    const hashes = this.#hashesOf(watcher.holder.scope);
     if (hashes === undefined || !kinds.some((kind) => watcher.has.get(kind) !== hashes[kind])) return;
     const content = kinds.map((kind) => hashes[kind]).join(' ');
     const nowMs = this.#parts.clock.monotonicMs();
@@ -197,14 +203,14 @@ export class ReloadSignals {
   }
 
   /** A worker whose tags were changed keeps what it has: that is what its new view is compared with. */
-  #watcherOf({ member, scope }: DefinitionHolder): Watcher {
-    const known = this.#watchers.get(member);
+  #watcherOf(holder: DefinitionHolder): Watcher {
+    const known = this.#watchers.get(holder.member);
     if (known !== undefined) {
-      known.scope = scope;
+      known.holder = holder;
       return known;
     }
-    const watcher: Watcher = { scope, has: new Map(), fetchedAt: new Map(), signalled: undefined };
-    this.#watchers.set(member, watcher);
+    const watcher: Watcher = { holder, has: new Map(), fetchedAt: new Map(), signalled: undefined };
+    this.#watchers.set(holder.member, watcher);
     return watcher;
   }
 }

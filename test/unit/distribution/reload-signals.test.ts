@@ -247,15 +247,16 @@ describe('what a worker has', () => {
     expect(second.answer).toBe(false);
   });
 
-  test('is forgotten with it', async () => {
+  test('is forgotten with it, in the log too', async () => {
     const who = holder('a', 'eu');
     await fetchAll(who);
-    await put('api', 'one', 'x', 'eu');
+    expect(await changeLog.cursors()).toHaveLength(1);
     signals.forget('a');
-    const waiter = new Waiter(who);
     await settle();
-    // Its cursor remembers.
-    expect(waiter.answer).toBe(true);
+    expect(await changeLog.cursors()).toEqual([]);
+    const waiter = new Waiter(who);
+    await clock.advanceAsync(holdMs);
+    expect(waiter.answer).toBe(false);
   });
 
   test('is served, and noted, when the change log is away', async () => {
