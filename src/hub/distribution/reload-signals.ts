@@ -32,6 +32,8 @@ interface Watcher {
   readonly has: Map<DefinitionKind, string>;
   /** Log position of each fetch in the time of this process. */
   readonly fetchedAt: Map<DefinitionKind, number>;
+  /** What it has is known, not supposed. */
+  isCertain: boolean;
   signalled: { readonly content: string; readonly atMs: number } | undefined;
 }
 
@@ -81,6 +83,7 @@ export class ReloadSignals {
       watcher.has.set(kind, hashes[kind]);
       watcher.fetchedAt.set(kind, sequence ?? watcher.fetchedAt.get(kind) ?? 0);
     }
+    watcher.isCertain = true;
     // Whatever was fetched first is the oldest that it has.
     this.#parts.cursors.note(holder, Math.min(...watcher.fetchedAt.values())).catch((thrown: unknown) => {
       this.#parts.log.debug('not noted what a worker fetched', { reason: describeError(thrown) });
@@ -116,6 +119,7 @@ export class ReloadSignals {
     all.add(waiting);
     this.#begin(holder, watcher, kinds);
     this.#consider(waiting);
+    if (watcher.isCertain && all.has(waiting)) this.#keepUp(holder, watcher);
     return end;
   }
 
@@ -163,14 +167,31 @@ export class ReloadSignals {
     };
     this.#parts.cursors.missed(holder, kinds).then(
       (missed) => {
-        if (missed === true) mustFetch();
-        else if (missed === undefined) this.#parts.clock.after(fetchExpectedMs, mustFetch);
+        if (missed === false) watcher.isCertain = true;
+        else if (missed === true) mustFetch();
+        else this.#parts.clock.after(fetchExpectedMs, mustFetch);
       },
       (thrown: unknown) => {
         this.#parts.log.debug('what a worker holds cannot be told', { reason: describeError(thrown) });
         this.#parts.clock.after(fetchExpectedMs, mustFetch);
       },
     );
+  }
+
+  /** A worker that lacks nothing has, by its poll, what the log now says: the less there is to compare later. */
+  #keepUp(holder: DefinitionHolder, watcher: Watcher): void {
+    const { cursors, log } = this.#parts;
+    const noted = async () => {
+      const sequence = await cursors.newest(holder);
+      const hashes = this.#hashesOf(watcher.holder.scope);
+      if (hashes === undefined || this.#watchers.get(holder.member) !== watcher) return;
+      for (const [kind, has] of watcher.has) if (has !== hashes[kind]) return;
+      for (const kind of watcher.fetchedAt.keys()) watcher.fetchedAt.set(kind, sequence);
+      await cursors.note(holder, sequence);
+    };
+    noted().catch((thrown: unknown) => {
+      log.debug('not noted what a worker has', { reason: describeError(thrown) });
+    });
   }
 
   #consider(waiting: Waiting): void {
@@ -209,7 +230,13 @@ export class ReloadSignals {
       known.holder = holder;
       return known;
     }
-    const watcher: Watcher = { holder, has: new Map(), fetchedAt: new Map(), signalled: undefined };
+    const watcher: Watcher = {
+      holder,
+      has: new Map(),
+      fetchedAt: new Map(),
+      isCertain: false,
+      signalled: undefined,
+    };
     this.#watchers.set(holder.member, watcher);
     return watcher;
   }

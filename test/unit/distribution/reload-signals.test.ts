@@ -337,6 +337,23 @@ describe('after a restart of the hub', () => {
     expect(next.map(({ answer }) => answer)).toEqual([false, true]);
   });
 
+  test('a worker that has not said its tags again is not told of old changes of others', async () => {
+    const who = holder('a', 'eu');
+    await fetchAll(who);
+    await put('api', 'one', 'x', 'us');
+    const waiter = new Waiter(who);
+    await clock.advanceAsync(holdMs);
+    expect(waiter.answer).toBe(false);
+    restart();
+    const next = new Waiter(holder('a'));
+    await clock.advanceAsync(holdMs);
+    expect(next.answer).toBe(false);
+    restart();
+    await put('api', 'two', 'x', 'us');
+    expect(new Waiter(holder('a')).answer).toBeUndefined();
+    await settle();
+  });
+
   test('the place is kept in cursors that say nothing of key events', async () => {
     await fetchAll(holder('a', 'eu'));
     const cursors = await changeLog.cursors();
