@@ -117,6 +117,26 @@ describe('sessions', () => {
     );
   });
 
+  test('a storm of logins is answered from memory', async () => {
+    const { loads } = hub.disk.catalog;
+    const clients = await Promise.all(Array.from({ length: 50 }, () => hub.client()));
+    hub.disk.keyStore.failAlways();
+    const logins = clients.flatMap((client) =>
+      Array.from({ length: 20 }, () => client.call('LoginWithGroup', groupLogin('zone-a'))),
+    );
+    expect((await Promise.all(logins)).map(success).every((answer) => answer === true)).toBe(true);
+    expect(hub.disk.catalog.loads).toBe(loads);
+    expect(hub.graph.gorpc.sessions.size).toBe(50);
+  });
+
+  test('a change log that hangs keeps nobody out', async () => {
+    hub.disk.changeLog.pause();
+    const client = await hub.client();
+    expect(success(await client.call('LoginWithGroup', groupLogin('zone-z')))).toBe(true);
+    expect(success(await client.call('GetKey', key))).toContain(acme);
+    hub.disk.changeLog.resume();
+  });
+
   test('another organisation is refused on a connection id that is in use', async () => {
     const client = await hub.loggedIn();
     expect(success(await client.call('LoginWithGroup', groupLogin('zone-a', {}, otherApiKey)))).toBe(false);
