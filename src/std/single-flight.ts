@@ -40,15 +40,14 @@ export class SingleFlight<Value> {
   ): Promise<Value> {
     const joined = this.#flights.get(key);
     if (joined !== undefined) return (await joined.batch)[joined.index] as Value;
-    const keys = [key];
-    const flight: Flight<Value> = { batch: load(keys), index: 0 };
+    const flight: Flight<Value> = { batch: load([key]), index: 0 };
     this.#flights.set(key, flight);
-    let values: readonly Value[] | undefined;
     try {
-      values = await flight.batch;
-      return values[0] as Value;
+      const [value] = await flight.batch;
+      if (this.#flights.get(key) === flight) this.#onLanded(key, value as Value);
+      return value as Value;
     } finally {
-      this.#land(keys, [flight], values);
+      if (this.#flights.get(key) === flight) this.#flights.delete(key);
     }
   }
 
@@ -64,22 +63,14 @@ export class SingleFlight<Value> {
       const flight = flights[index];
       if (flight !== undefined) this.#flights.set(key, flight);
     });
+    const land = (values: readonly Value[] | undefined) => {
+      keys.forEach((key, index) => {
+        if (this.#flights.get(key) !== flights[index]) return;
+        this.#flights.delete(key);
+        if (values !== undefined) this.#onLanded(key, values[index] as Value);
+      });
+    };
     // The rejection is everybody's who joined; here it only ends the flights.
-    batch.then(
-      (values) => this.#land(keys, flights, values),
-      () => this.#land(keys, flights, undefined),
-    );
-  }
-
-  #land(
-    keys: readonly string[],
-    flights: readonly Flight<Value>[],
-    values: readonly Value[] | undefined,
-  ): void {
-    keys.forEach((key, index) => {
-      if (this.#flights.get(key) !== flights[index]) return;
-      this.#flights.delete(key);
-      if (values !== undefined) this.#onLanded(key, values[index] as Value);
-    });
+    batch.then(land, () => land(undefined));
   }
 }

@@ -1,4 +1,4 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { limits } from '../domain/limits.js';
 import {
   type MetricEntry,
@@ -7,6 +7,7 @@ import {
   type Metrics,
   metricTable,
 } from '../ports/metrics.js';
+import { HistogramSeries } from './histogram-series.js';
 import { LabelBound } from './label-bound.js';
 import { MetricSeries } from './metric-series.js';
 
@@ -30,7 +31,7 @@ const sum = (a: number, b: number): number => a + b;
 export class PrometheusMetrics implements Metrics {
   readonly #registry = new Registry();
   readonly #series = new Map<MetricName, MetricSeries>();
-  readonly #histograms = new Map<MetricName, Histogram>();
+  readonly #histograms = new Map<MetricName, HistogramSeries>();
   readonly #bounds: ReadonlyMap<string, LabelBound>;
 
   constructor(options: PrometheusMetricsOptions = {}) {
@@ -55,7 +56,7 @@ export class PrometheusMetrics implements Metrics {
   observe<Name extends MetricName>(name: Name, labels: MetricLabels<Name>, value: number): void {
     const histogram = this.#histograms.get(name);
     if (histogram === undefined) throw new Error(`${name} is not a histogram`);
-    histogram.observe(this.#foldAll(labels), value);
+    histogram.observe(labels, value);
   }
 
   reset(name: MetricName): void {
@@ -63,8 +64,13 @@ export class PrometheusMetrics implements Metrics {
   }
 
   /** The exposition text of /metrics. */
-  text(): Promise<string> {
-    return this.#registry.metrics();
+  async text(): Promise<string> {
+    const parts = [await this.#registry.metrics()];
+    for (const [name, histogram] of this.#histograms) {
+      const { help, type } = metricTable[name];
+      parts.push([`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...histogram.lines(), ''].join('\n'));
+    }
+    return parts.join('\n');
   }
 
   get contentType(): string {
@@ -78,29 +84,19 @@ export class PrometheusMetrics implements Metrics {
   }
 
   #register(name: MetricName, entry: MetricEntry): void {
-    const shared = { name, help: entry.help, labelNames: [...entry.labels], registers: [this.#registry] };
+    const fold = (label: string, value: string): string => this.#bounds.get(label)?.fold(value) ?? value;
     if (entry.type === 'histogram') {
-      const buckets = entry.buckets === undefined ? {} : { buckets: [...entry.buckets] };
-      this.#histograms.set(name, new Histogram({ ...shared, ...buckets }));
+      this.#histograms.set(name, new HistogramSeries(name, entry.labels, entry.buckets ?? [], fold));
       return;
     }
-    const series = new MetricSeries(entry.labels, (label, value) => this.#fold(label, value));
+    const shared = { name, help: entry.help, labelNames: [...entry.labels], registers: [this.#registry] };
+    const series = new MetricSeries(entry.labels, fold);
     this.#series.set(name, series);
     if (entry.type === 'counter') {
       const counter: Counter = new Counter({ ...shared, collect: () => copyInto(counter, series) });
     } else {
       const gauge: Gauge = new Gauge({ ...shared, collect: () => copyInto(gauge, series) });
     }
-  }
-
-  #fold(label: string, value: string): string {
-    return this.#bounds.get(label)?.fold(value) ?? value;
-  }
-
-  #foldAll(labels: Readonly<Record<string, string>>): Record<string, string> {
-    const folded: Record<string, string> = {};
-    for (const [label, value] of Object.entries(labels)) folded[label] = this.#fold(label, value);
-    return folded;
   }
 }
 

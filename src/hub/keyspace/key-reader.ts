@@ -46,6 +46,12 @@ interface Question {
 /** Made once, because it is what nearly every read counts. */
 const foundLabels = { result: 'found' };
 
+/** Reads of the store that may share a call. */
+interface Reads {
+  readonly flights: SingleFlight<StoredValue | undefined>;
+  readonly load: (names: readonly string[]) => ReturnType<KeyStore['getMany']>;
+}
+
 type Outcome = 'found' | 'not-found' | 'denied' | 'unreadable';
 
 /**
@@ -63,9 +69,9 @@ export class KeyReader {
   readonly #options: KeyReaderOptions;
   readonly #absent: NegativeCache;
   readonly #owners = new SessionOwners();
-  readonly #flights: SingleFlight<StoredValue | undefined>;
-  /** Of reads that do not want to know how long a value lives. */
-  readonly #lifelessFlights: SingleFlight<StoredValue | undefined>;
+  readonly #reads: Reads;
+  /** Of those that do not want to know how long a value lives. */
+  readonly #lifelessReads: Reads;
   readonly #denialLines: TokenBucket;
   readonly #unreadableLines: TokenBucket;
 
@@ -76,8 +82,19 @@ export class KeyReader {
     const landed = (name: string, value: StoredValue | undefined): void => {
       if (value === undefined) this.#absent.add(name);
     };
-    this.#flights = new SingleFlight(landed);
-    this.#lifelessFlights = new SingleFlight(landed);
+    const readsOf = (options: ReadOptions): Reads => ({
+      flights: new SingleFlight(landed),
+      load: async (names) => {
+        try {
+          return await ports.store.getMany(names, options);
+        } catch (error) {
+          ports.metrics.add('causeway_store_errors_total', { store: 'keys' });
+          throw error;
+        }
+      },
+    });
+    this.#reads = readsOf({ ttl: true });
+    this.#lifelessReads = readsOf({ ttl: false });
     const rationed = { capacity: 10, tokensPerMinute: 10 };
     this.#denialLines = new TokenBucket(rationed, ports.clock.monotonicMs());
     this.#unreadableLines = new TokenBucket(rationed, ports.clock.monotonicMs());
@@ -108,7 +125,13 @@ export class KeyReader {
       for (const name of candidates) if (!this.#absent.has(name)) wanted.add(name);
     }
     const values = await this.#load([...wanted], options);
-    return questions.map((question) => this.#answer(identity, question, (name) => values.get(name)));
+    return questions.map((question) =>
+      this.#answer(
+        identity,
+        question,
+        question.candidates.map((name) => values.get(name)),
+      ),
+    );
   }
 
   /** As `read`, for one name. */
@@ -118,14 +141,20 @@ export class KeyReader {
     options: ReadOptions = {},
   ): Promise<StoredValue | undefined> {
     const question = this.#questionOf(identity, name);
-    const wanted = question.candidates.filter((one) => !this.#absent.has(one));
-    const [only] = wanted;
-    if (wanted.length === 1 && only !== undefined) {
-      const value = await this.#flightsOf(options).fetchOne(only, this.#ask(options));
-      return this.#answer(identity, question, (one) => (one === only ? value : undefined));
+    const { candidates } = question;
+    const [only] = candidates;
+    if (candidates.length === 1 && only !== undefined) {
+      if (this.#absent.has(only)) return this.#answer(identity, question, []);
+      const { flights, load } = this.#readsOf(options);
+      return this.#answer(identity, question, [await flights.fetchOne(only, load)]);
     }
+    const wanted = candidates.filter((candidate) => !this.#absent.has(candidate));
     const values = await this.#load(wanted, options);
-    return this.#answer(identity, question, (one) => values.get(one));
+    return this.#answer(
+      identity,
+      question,
+      candidates.map((candidate) => values.get(candidate)),
+    );
   }
 
   /** Something happened to this name: what was remembered or is being read may be stale. */
@@ -134,8 +163,8 @@ export class KeyReader {
     const names = parsed.kind === 'bare' ? sessionNamesOf(parsed.id, this.#options.hashKeys) : [name];
     for (const one of names) {
       this.#absent.delete(one);
-      this.#flights.forget(one);
-      this.#lifelessFlights.forget(one);
+      this.#reads.flights.forget(one);
+      this.#lifelessReads.flights.forget(one);
     }
   }
 
@@ -144,24 +173,13 @@ export class KeyReader {
     options: ReadOptions,
   ): Promise<ReadonlyMap<string, StoredValue | undefined>> {
     if (names.length === 0) return new Map();
-    const values = await this.#flightsOf(options).fetch(names, this.#ask(options));
+    const { flights, load } = this.#readsOf(options);
+    const values = await flights.fetch(names, load);
     return new Map(names.map((name, index) => [name, values[index]]));
   }
 
-  #flightsOf({ ttl = true }: ReadOptions): SingleFlight<StoredValue | undefined> {
-    return ttl ? this.#flights : this.#lifelessFlights;
-  }
-
-  /** How the store is asked. */
-  #ask({ ttl = true }: ReadOptions) {
-    return async (names: readonly string[]): Promise<readonly (StoredValue | undefined)[]> => {
-      try {
-        return await this.#ports.store.getMany(names, { ttl });
-      } catch (error) {
-        this.#ports.metrics.add('causeway_store_errors_total', { store: 'keys' });
-        throw error;
-      }
-    };
+  #readsOf({ ttl = true }: ReadOptions): Reads {
+    return ttl ? this.#reads : this.#lifelessReads;
   }
 
   #questionOf(identity: WorkerIdentity, asked: string): Question {
@@ -196,11 +214,11 @@ export class KeyReader {
   #answer(
     identity: WorkerIdentity,
     question: Question,
-    storedAs: (name: string) => StoredValue | undefined,
+    values: readonly (StoredValue | undefined)[],
   ): StoredValue | undefined {
     let outcome: Outcome = question.candidates.length === 0 ? 'denied' : 'not-found';
-    for (const name of question.candidates) {
-      const stored = storedAs(name);
+    for (const [index, name] of question.candidates.entries()) {
+      const stored = values[index];
       if (stored === undefined) continue;
       if (!this.#isInScope(identity, question.parsed, name, stored)) {
         outcome = 'denied';

@@ -18,6 +18,7 @@ export class NegativeCache {
   }
 
   has(name: string): boolean {
+    if (this.#absentUntilMs.size === 0) return false;
     const untilMs = this.#absentUntilMs.peek(name);
     if (untilMs === undefined) return false;
     if (untilMs > this.#clock.monotonicMs()) return true;
