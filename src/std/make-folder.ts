@@ -9,21 +9,23 @@ import { dirname } from 'node:path';
  */
 export async function makeFolder(path: string, mode: number): Promise<boolean> {
   try {
-    await mkdir(path, { mode });
-    return true;
+    return await makeOne(path, mode);
   } catch (thrown) {
-    const { code } = thrown as NodeJS.ErrnoException;
-    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return false;
     const parent = dirname(path);
-    if (code !== 'ENOENT' || parent === path || (await exists(parent))) throw thrown;
+    if ((thrown as NodeJS.ErrnoException).code !== 'ENOENT' || parent === path) throw thrown;
     await makeFolder(parent, mode);
-    return makeFolder(path, mode);
+    // Somebody else may have made the parent, or this folder, meanwhile; a second refusal is final.
+    return makeOne(path, mode);
   }
 }
 
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
+async function makeOne(path: string, mode: number): Promise<boolean> {
+  try {
+    await mkdir(path, { mode });
+    return true;
+  } catch (thrown) {
+    const there = (thrown as NodeJS.ErrnoException).code === 'EEXIST' && (await stat(path)).isDirectory();
+    if (!there) throw thrown;
+    return false;
+  }
 }

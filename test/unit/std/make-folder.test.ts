@@ -17,6 +17,13 @@ test('creates what is missing, once', async () => {
   expect(await makeFolder(path, 0o700)).toBe(false);
 });
 
+test('takes part with others who make the same parents', async () => {
+  for (let round = 0; round < 20; round += 1) {
+    const names = Array.from({ length: 8 }, (_, index) => join(root, `r${round}`, 'x', `child-${index}`));
+    expect(await Promise.all(names.map((name) => makeFolder(name, 0o700)))).toEqual(names.map(() => true));
+  }
+});
+
 test('refuses what cannot become a folder', async () => {
   const file = join(root, 'file');
   writeFileSync(file, '');
