@@ -11,10 +11,15 @@ interface Flight<Value> {
 export class SingleFlight<Value> {
   readonly #flights = new Map<string, Flight<Value>>();
   readonly #onLanded: (key: string, value: Value) => void;
+  readonly #onFailed: () => void;
 
-  /** `onLanded` is called for each loaded key, unless it was forgotten meanwhile. */
-  constructor(onLanded: (key: string, value: Value) => void = () => {}) {
+  /**
+   * `onLanded` is called for each loaded key, unless it was forgotten meanwhile; `onFailed` once for each load
+   * that was rejected.
+   */
+  constructor(onLanded: (key: string, value: Value) => void = () => {}, onFailed: () => void = () => {}) {
     this.#onLanded = onLanded;
+    this.#onFailed = onFailed;
   }
 
   /** `load` answers one value per key, in order. So does the result. */
@@ -46,6 +51,9 @@ export class SingleFlight<Value> {
       const [value] = await flight.batch;
       if (this.#flights.get(key) === flight) this.#onLanded(key, value as Value);
       return value as Value;
+    } catch (thrown) {
+      this.#onFailed();
+      throw thrown;
     } finally {
       if (this.#flights.get(key) === flight) this.#flights.delete(key);
     }
@@ -71,6 +79,9 @@ export class SingleFlight<Value> {
       });
     };
     // The rejection is everybody's who joined; here it only ends the flights.
-    batch.then(land, () => land(undefined));
+    batch.then(land, () => {
+      this.#onFailed();
+      land(undefined);
+    });
   }
 }

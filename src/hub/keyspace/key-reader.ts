@@ -82,16 +82,10 @@ export class KeyReader {
     const landed = (name: string, value: StoredValue | undefined): void => {
       if (value === undefined) this.#absent.add(name);
     };
+    const failed = (): void => ports.metrics.add('causeway_store_errors_total', { store: 'keys' });
     const readsOf = (options: ReadOptions): Reads => ({
-      flights: new SingleFlight(landed),
-      load: async (names) => {
-        try {
-          return await ports.store.getMany(names, options);
-        } catch (error) {
-          ports.metrics.add('causeway_store_errors_total', { store: 'keys' });
-          throw error;
-        }
-      },
+      flights: new SingleFlight(landed, failed),
+      load: (names) => ports.store.getMany(names, options),
     });
     this.#reads = readsOf({ ttl: true });
     this.#lifelessReads = readsOf({ ttl: false });
