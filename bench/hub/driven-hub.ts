@@ -1,5 +1,6 @@
 import { ComponentStack } from '../../src/app/component-stack.js';
 import { buildHubGraph, type HubGraph } from '../../src/app/hub-graph.js';
+import { bufferBlockBytes } from '../../src/app/run-hub.js';
 import type { Definition } from '../../src/domain/definition.js';
 import { openEmbeddedStores } from '../../src/stores/embedded/open-embedded-stores.js';
 import { createPinoLog } from '../../src/telemetry/pino-log.js';
@@ -16,6 +17,7 @@ import { EditedCatalog } from './edited-catalog.js';
  * folder would add is reading files; everything after it is in: comparing, the note and the copy on disk, the
  * durable log, selecting, encoding, compressing, sessions, gRPC.
  */
+Buffer.poolSize = bufferBlockBytes;
 const clock = new SystemClock();
 const metrics = new PrometheusMetrics();
 const log = createPinoLog({ level: 'error', destination: 'stdout', pretty: false });

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Duplex } from 'node:stream';
 import { buildHubGraph } from '../../src/app/hub-graph.js';
+import { bufferBlockBytes } from '../../src/app/run-hub.js';
 import { openEmbeddedStores } from '../../src/stores/embedded/open-embedded-stores.js';
 import { createPinoLog } from '../../src/telemetry/pino-log.js';
 import { PrometheusMetrics } from '../../src/telemetry/prometheus-metrics.js';
@@ -31,6 +32,7 @@ class CountingStream extends Duplex {
   }
 }
 
+Buffer.poolSize = bufferBlockBytes;
 const folder = mkdtempSync(join(tmpdir(), 'causeway-bench-'));
 const clock = new SystemClock();
 const log = createPinoLog({ level: 'error', destination: 'stdout', pretty: false });

@@ -45,7 +45,7 @@ export interface RunningHub {
  * Small buffers are cut from blocks of this size. Node's own 8 KiB make a new block for every few answers to workers,
  * and blocks are what the collector spends its time on: a tenth of the cost of a call.
  */
-const bufferBlockBytes = 64 * 1024;
+export const bufferBlockBytes = 64 * 1024;
 
 /**
  * Starts a hub and resolves when it takes workers. Rejects with the CausewayError that says why it cannot.
