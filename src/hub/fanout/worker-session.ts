@@ -332,10 +332,13 @@ export class WorkerSession {
     if (sequence <= this.#cursorMovedTo) return;
     this.#cursorMovedTo = sequence;
     const atMs = this.#parts.clock.nowMs();
-    this.#parts.changeLog.moveCursor({ ...this.owner, sequence, atMs }).catch((thrown: unknown) => {
-      // The worker has its own record; the hub's is only a hint and moves again with the next ack.
-      this.#parts.log.warn('cursor not written', { ...this.owner, reason: describeError(thrown) });
-    });
+    const { organisation, zone, node } = this.owner;
+    this.#parts.changeLog
+      .moveCursor({ organisation, zone, node, sequence, atMs })
+      .catch((thrown: unknown) => {
+        // The worker has its own record; the hub's is only a hint and moves again with the next ack.
+        this.#parts.log.warn('cursor not written', { ...this.owner, reason: describeError(thrown) });
+      });
   }
 
   #send(frame: Buffer): void {

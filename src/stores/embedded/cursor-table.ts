@@ -18,8 +18,8 @@ export class CursorTable {
   readonly #log: Log;
   readonly #table: LmdbTable;
   readonly #cursors = new Map<string, Cursor>();
-  /** Moved or removed since the last write. */
-  #changed = new Set<string>();
+  /** Moved or removed since the last write, by the same names as the cursors. */
+  #changed = new Map<string, CursorOwner>();
   #timer: Timer | undefined;
   #closed = false;
 
@@ -32,12 +32,12 @@ export class CursorTable {
       const cursor = decode(value);
       if (cursor === undefined) {
         this.#log.error('cursor cannot be read, its owner starts anew', { code: 'STORE_ITEM_UNREADABLE' });
-      } else this.#cursors.set(keyOf(cursor), cursor);
+      } else this.#cursors.set(nameOf(cursor), cursor);
     }
   }
 
   get(owner: CursorOwner): Cursor | undefined {
-    return this.#cursors.get(keyOf(owner));
+    return this.#cursors.get(nameOf(owner));
   }
 
   all(): readonly Cursor[] {
@@ -46,11 +46,12 @@ export class CursorTable {
 
   move(cursor: Cursor): void {
     if (this.#closed) throw new CausewayError('STORE_UNAVAILABLE', 'the embedded store is closed');
-    const key = keyOf(cursor);
-    const before = this.#cursors.get(key)?.sequence ?? 0;
+    const name = nameOf(cursor);
+    const before = this.#cursors.get(name)?.sequence ?? 0;
     const { organisation, zone, node, atMs } = cursor;
-    this.#cursors.set(key, { organisation, zone, node, atMs, sequence: Math.max(before, cursor.sequence) });
-    this.#changed.add(key);
+    const moved = { organisation, zone, node, atMs, sequence: Math.max(before, cursor.sequence) };
+    this.#cursors.set(name, moved);
+    this.#changed.set(name, moved);
     this.#writeSoon();
   }
 
@@ -61,9 +62,9 @@ export class CursorTable {
   }
 
   async remove(owner: CursorOwner): Promise<void> {
-    const key = keyOf(owner);
-    this.#cursors.delete(key);
-    this.#changed.add(key);
+    const name = nameOf(owner);
+    this.#cursors.delete(name);
+    this.#changed.set(name, owner);
     await this.#write();
   }
 
@@ -88,18 +89,19 @@ export class CursorTable {
   /** Takes the state at the moment of writing, so that of two writes the later has the later state. */
   async #write(): Promise<void> {
     if (this.#changed.size === 0) return;
-    const keys = this.#changed;
-    this.#changed = new Set();
+    const changed = this.#changed;
+    this.#changed = new Map();
     try {
       await this.#environment.transact(() => {
-        for (const key of keys) {
-          const cursor = this.#cursors.get(key);
-          if (cursor === undefined) this.#table.remove(Buffer.from(key, 'latin1'));
-          else this.#table.put(Buffer.from(key, 'latin1'), encode(cursor));
+        for (const [name, { organisation, zone, node }] of changed) {
+          const cursor = this.#cursors.get(name);
+          const key = byteKey(organisation, zone, node);
+          if (cursor === undefined) this.#table.remove(key);
+          else this.#table.put(key, encode(cursor));
         }
       });
     } catch (error) {
-      for (const key of keys) this.#changed.add(key);
+      for (const [name, owner] of changed) this.#changed.set(name, owner);
       throw error;
     }
   }
@@ -108,9 +110,9 @@ export class CursorTable {
 const writeDelayMs = 100;
 const firstKey = Buffer.from([0]);
 
-/** The bytes of the key as a string: one per byte, so that it can be looked up. */
-function keyOf(owner: CursorOwner): string {
-  return byteKey(owner.organisation, owner.zone, owner.node).toString('latin1');
+/** In memory; every acknowledgement makes one. The lengths keep apart what hangs together otherwise. */
+function nameOf({ organisation, zone, node }: CursorOwner): string {
+  return `${organisation.length} ${zone.length} ${organisation}${zone}${node}`;
 }
 
 function encode({ organisation, zone, node, sequence, atMs }: Cursor): Buffer {

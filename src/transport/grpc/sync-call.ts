@@ -11,6 +11,9 @@ import { toGrpcError } from './grpc-status.js';
 import type { HelloMessage, SyncRequestMessage } from './messages.js';
 import { nodeOf, readHello } from './read-hello.js';
 
+/** An acknowledgement says that the worker lives; to note each of them would cost as much as all else about it. */
+const signOfLifeMs = 1_000;
+
 type SyncStream = ServerDuplexStream<SyncRequestMessage, Buffer>;
 
 const shownComponentsMax = 100;
@@ -31,6 +34,7 @@ export class SyncCall implements SessionLink {
   readonly #helloTimer: Timer;
   #session: WorkerSession | undefined;
   #node: WorkerNode | undefined;
+  #seenAtMs = 0;
   #closed = false;
 
   /** Answers and closes the stream by itself, whatever happens. */
@@ -80,7 +84,7 @@ export class SyncCall implements SessionLink {
         const { sequence, error, retryAfterMs } = message.nack;
         this.#session.refuse(sequence, error, retryAfterMs);
       } else if (message.status != null) this.#status(message.status);
-      this.#seen();
+      if (message.ack == null || this.#clock.monotonicMs() - this.#seenAtMs > signOfLifeMs) this.#seen();
     } catch (thrown) {
       this.#fail(thrown);
     }
@@ -108,7 +112,9 @@ export class SyncCall implements SessionLink {
   }
 
   #seen(): void {
-    if (this.#node !== undefined && !this.#closed) this.#hub.nodeSeen(this.#node);
+    if (this.#node === undefined || this.#closed) return;
+    this.#seenAtMs = this.#clock.monotonicMs();
+    this.#hub.nodeSeen(this.#node);
   }
 
   #endQuietly(): void {
