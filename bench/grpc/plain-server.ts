@@ -26,7 +26,8 @@ const streams = new Set<SyncStream>();
 const server = new Server({ 'grpc.max_send_message_length': -1 });
 let bytes = 0;
 let snapshotDefinitions = 0;
-let snapshot: Promise<readonly Buffer[]> | undefined;
+/** Made before anybody connects: what is measured is sending. */
+let snapshot: readonly Buffer[] = [];
 let edits = 0;
 let confirmations = 0;
 let sending: Promise<void> = Promise.resolve();
@@ -61,8 +62,7 @@ const sync: handleBidiStreamingCall<SyncRequestMessage, Buffer> = (stream) => {
 };
 
 async function sendSnapshot(stream: SyncStream): Promise<void> {
-  snapshot ??= encodeSnapshot();
-  for (const chunk of await snapshot) {
+  for (const chunk of snapshot) {
     if (!stream.write(chunk)) await new Promise((resolve) => stream.once('drain', resolve));
   }
 }
@@ -84,6 +84,7 @@ answerCalls({
   start: async (given: { definitionBytes: number; snapshot?: number }) => {
     bytes = given.definitionBytes;
     snapshotDefinitions = given.snapshot ?? 0;
+    if (snapshotDefinitions > 0) snapshot = await encodeSnapshot();
     server.addService(hubService(), { Sync: sync, GetKeys: sync, ReportAnalytics: sync });
     const port = await new Promise<number>((resolve, reject) => {
       server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
