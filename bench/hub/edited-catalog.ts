@@ -27,6 +27,7 @@ export class EditedCatalog implements Catalog {
       ],
       definitions: [...this.#definitions.values()],
       quarantined: [],
+      switchedOff: [],
     };
   }
 

@@ -11,6 +11,7 @@ import {
 } from './catalog-item.js';
 import { isString, type JsonMember, membersOf, rootOf, textOf } from './json-members.js';
 import { type JsonObject, parseJsonObject } from './json-object.js';
+import { type SwitchedOff, saysInactive, switchedOff } from './switched-off.js';
 import { unescapeDots } from './unescape-dots.js';
 
 /** The tables or collections of a control plane. */
@@ -30,9 +31,13 @@ export interface UserGroup {
   readonly members: readonly string[];
 }
 
-/** What one row says. `nothing`: it is in order, and no business of ours (deleted; a user without a key). */
+/**
+ * What one row says. `nothing`: it is in order, and no business of ours (deleted; a user without a key).
+ * `switched-off`: an API that is there and that nobody is to serve.
+ */
 export type RowItem =
   | CatalogItem
+  | { readonly type: 'switched-off'; readonly api: SwitchedOff }
   | { readonly type: 'group'; readonly group: UserGroup }
   | { readonly type: 'nothing' };
 
@@ -123,7 +128,13 @@ function decodeDefinitionRow(
   if (table === 'client_idps') return decodeClientIdp(raw);
 
   const isOas = raw.value['is_oas'] === true;
-  const oas = isOas ? findOas([row.document, row.fields], options) : undefined;
+  const found = isOas ? findOas([row.document, row.fields]) : undefined;
+  // Before anything is found wrong with it: what nobody serves is nobody's trouble.
+  if (saysInactive([raw.value, fields], found?.value)) {
+    const api = switchedOff(raw.value, row.source);
+    return api === undefined ? { type: 'nothing' } : { type: 'switched-off', api };
+  }
+  const oas = found === undefined ? undefined : readOas(found, options);
   if (oas !== undefined && 'type' in oas) return oas;
   const outer = row.document === undefined ? whole.outer : { ...fields, ...whole.outer };
   const item = decodeApi(raw, oas, {
@@ -195,11 +206,13 @@ function withIdentity(
   };
 }
 
+/** A document that was found: its text and what it says, or what is wrong with it. */
+type FoundOas =
+  | { readonly text: Buffer; readonly value: JsonObject }
+  | { readonly text?: undefined; readonly value?: undefined; readonly problem: string };
+
 /** Of the documents named in any of these texts, the first that is one. */
-function findOas(
-  texts: readonly (Buffer | undefined)[],
-  options: { readonly unescapeDots: boolean },
-): Buffer | ItemProblem | undefined {
+function findOas(texts: readonly (Buffer | undefined)[]): FoundOas | undefined {
   for (const text of texts) {
     if (text === undefined) continue;
     const member = oasMember(text);
@@ -210,13 +223,16 @@ function findOas(
       : text.subarray(member.value.start, member.value.end);
     if (found.length === 0) continue;
     const parsed = parseJsonObject(found, 'oas_doc');
-    if (parsed.text === undefined) return problem(`oas_doc: ${parsed.problem}`);
-    if (Object.keys(parsed.value).length === 0) continue;
-    const reason = oasProblem(parsed.value);
-    if (reason !== undefined) return problem(`oas_doc.${reason}`);
-    return compactCopy(options.unescapeDots ? unescapeDots(parsed.text) : parsed.text);
+    if (parsed.text === undefined || Object.keys(parsed.value).length > 0) return parsed;
   }
   return undefined;
+}
+
+function readOas(found: FoundOas, options: { readonly unescapeDots: boolean }): Buffer | ItemProblem {
+  if (found.text === undefined) return problem(`oas_doc: ${found.problem}`);
+  const reason = oasProblem(found.value);
+  if (reason !== undefined) return problem(`oas_doc.${reason}`);
+  return compactCopy(options.unescapeDots ? unescapeDots(found.text) : found.text);
 }
 
 function oasMember(text: Buffer): JsonMember | undefined {

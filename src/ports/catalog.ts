@@ -1,5 +1,6 @@
 import type { Definition } from '../domain/definition.js';
 import type { Organisation, User } from '../domain/organisation.js';
+import type { SwitchedOff } from '../domain/switched-off.js';
 
 /** An item that could not be used, named for the operator. Its last good version stays in force. */
 export interface QuarantinedItem {
@@ -14,6 +15,8 @@ export interface CatalogState {
   readonly users: readonly User[];
   readonly definitions: readonly Definition[];
   readonly quarantined: readonly QuarantinedItem[];
+  /** What is no longer among `definitions` because a person switched it off: it is not gone. */
+  readonly switchedOff: readonly SwitchedOff[];
 }
 
 /** Where organisations, users and definitions come from. */

@@ -1,5 +1,6 @@
 import type { Definition } from '../../src/domain/definition.js';
 import type { Organisation, User } from '../../src/domain/organisation.js';
+import type { SwitchedOff } from '../../src/domain/switched-off.js';
 import type { Catalog, CatalogState, QuarantinedItem } from '../../src/ports/catalog.js';
 import { MemoryStore } from './memory-store.js';
 
@@ -8,6 +9,7 @@ export class MemoryCatalog extends MemoryStore implements Catalog {
   organisations: Organisation[] = [];
   users: User[] = [];
   quarantined: QuarantinedItem[] = [];
+  switchedOff: SwitchedOff[] = [];
   readonly #definitions = new Map<string, Definition>();
   readonly #listeners = new Set<() => void>();
   loads = 0;
@@ -33,6 +35,7 @@ export class MemoryCatalog extends MemoryStore implements Catalog {
       users: [...this.users],
       definitions: [...this.#definitions.values()],
       quarantined: [...this.quarantined],
+      switchedOff: [...this.switchedOff],
     }));
   }
 

@@ -4,6 +4,7 @@ import { type Definition, sameVisibility } from '../../domain/definition.js';
 import { limits } from '../../domain/limits.js';
 import type { User } from '../../domain/organisation.js';
 import { bySource, type Claim } from '../../domain/resolve-claims.js';
+import type { SwitchedOff } from '../../domain/switched-off.js';
 import { holdsEscapedDots } from '../../domain/unescape-dots.js';
 import { CausewayError, describeError } from '../../errors/causeway-error.js';
 import type { Catalog, CatalogState } from '../../ports/catalog.js';
@@ -262,7 +263,16 @@ export class RowCatalog implements PokedCatalog {
       lastGood,
     );
     const brokenGroups = this.#claims('user_groups', () => undefined).flatMap(({ problem }) => problem ?? []);
-    return { ...state, quarantined: [...state.quarantined, ...brokenGroups].sort(bySource) };
+    return {
+      ...state,
+      quarantined: [...state.quarantined, ...brokenGroups].sort(bySource),
+      switchedOff: this.#switchedOff(),
+    };
+  }
+
+  #switchedOff(): SwitchedOff[] {
+    const items = [...(this.#tables.get('apis')?.values() ?? [])];
+    return items.flatMap(({ item }) => (item.type === 'switched-off' ? [item.api] : [])).sort(bySource);
   }
 
   #groupsByMember(): ReadonlyMap<string, readonly string[]> {
@@ -279,7 +289,7 @@ export class RowCatalog implements PokedCatalog {
   #claims<Item>(table: CatalogTable, itemOf: (item: RowItem) => Item | undefined): Claim<Item>[] {
     const claims: Claim<Item>[] = [];
     for (const { source, item } of this.#tables.get(table)?.values() ?? []) {
-      if (item.type === 'nothing') continue;
+      if (item.type === 'nothing' || item.type === 'switched-off') continue;
       const problem = item.type === 'problem' ? { source, reason: item.reason } : undefined;
       claims.push({ source, item: itemOf(item), problem, missing: false });
     }

@@ -34,7 +34,9 @@ export class StateAssembler {
       item.type === 'organisation' ? item.organisation : undefined,
     );
     const users = claimsOf(sorted, 'users/', ({ item }) => (item.type === 'user' ? item.user : undefined));
-    return this.#assembly.assemble({ organisations, users, definitions }, lastGood);
+    const state = this.#assembly.assemble({ organisations, users, definitions }, lastGood);
+    // What stands in a folder is served, as a gateway serves its own: see domain/switched-off.ts.
+    return { ...state, switchedOff: [] };
   }
 
   /** Undefined: the file is the second one of a pair, and in order. */

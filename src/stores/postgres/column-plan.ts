@@ -65,7 +65,7 @@ const bookkeeping = ['created_at', 'updated_at'];
 
 /** Beside a whole definition only this is read. */
 const besideDocument = [
-  ...['_id', 'id', 'api_id', 'org_id', 'client_idp_id', 'oas', 'oas_doc', 'deleted_at'],
+  ...['_id', 'id', 'api_id', 'org_id', 'client_idp_id', 'oas', 'oas_doc', 'deleted_at', 'active'],
   ...['user_owners', 'user_group_owners'],
 ];
 
