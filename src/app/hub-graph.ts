@@ -132,7 +132,6 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
     },
     {
       hashKeys: configuration.hashKeys,
-      negativeCacheMs: 0,
       certificateSecret: configuration.security.privateCertificateEncodingSecret,
     },
   );

@@ -28,8 +28,6 @@ export const limits = {
   keysFoundMax: 10_000,
   /** Name of a key that a worker asks for; a longer one is answered as not found. */
   keyNameBytesMax: 4 * kib,
-  /** Names remembered for a moment as absent; the least recently added go. */
-  absentKeysMax: 50_000,
   /** Sessions remembered with whose they are, up to 4 KiB each; the first ones remembered go. */
   sessionOwnersMax: 5_000,
   /** Key events of the control plane that wait to be looked at; further ones are not taken. */

@@ -10,15 +10,10 @@ interface Flight<Value> {
  */
 export class SingleFlight<Value> {
   readonly #flights = new Map<string, Flight<Value>>();
-  readonly #onLanded: (key: string, value: Value) => void;
   readonly #onFailed: () => void;
 
-  /**
-   * `onLanded` is called for each loaded key, unless it was forgotten meanwhile; `onFailed` once for each load
-   * that was rejected.
-   */
-  constructor(onLanded: (key: string, value: Value) => void = () => {}, onFailed: () => void = () => {}) {
-    this.#onLanded = onLanded;
+  /** `onFailed` is called once for each load that was rejected. */
+  constructor(onFailed: () => void = () => {}) {
     this.#onFailed = onFailed;
   }
 
@@ -49,7 +44,6 @@ export class SingleFlight<Value> {
     this.#flights.set(key, flight);
     try {
       const [value] = await flight.batch;
-      if (this.#flights.get(key) === flight) this.#onLanded(key, value as Value);
       return value as Value;
     } catch (thrown) {
       this.#onFailed();
@@ -71,17 +65,15 @@ export class SingleFlight<Value> {
       const flight = flights[index];
       if (flight !== undefined) this.#flights.set(key, flight);
     });
-    const land = (values: readonly Value[] | undefined) => {
+    const land = () => {
       keys.forEach((key, index) => {
-        if (this.#flights.get(key) !== flights[index]) return;
-        this.#flights.delete(key);
-        if (values !== undefined) this.#onLanded(key, values[index] as Value);
+        if (this.#flights.get(key) === flights[index]) this.#flights.delete(key);
       });
     };
     // The rejection is everybody's who joined; here it only ends the flights.
     batch.then(land, () => {
       this.#onFailed();
-      land(undefined);
+      land();
     });
   }
 }

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { NodeId } from '../../domain/identifiers.js';
 import { limits } from '../../domain/limits.js';
 import type { WorkerIdentity } from '../../domain/worker.js';
@@ -6,7 +7,6 @@ import type { AggregateKind, AnalyticsSpool } from '../../ports/analytics-spool.
 import type { Clock } from '../../ports/clock.js';
 import type { Log } from '../../ports/log.js';
 import type { Metrics } from '../../ports/metrics.js';
-import { Lru } from '../../std/lru.js';
 import { type AggregateScreening, screenAggregates } from './aggregate-screening.js';
 import { type DropReason, type Screening, screenRecords } from './record-screening.js';
 
@@ -50,7 +50,7 @@ const uncertainBatchesMax = 1_000;
 export class AnalyticsIntake {
   readonly #ports: AnalyticsIntakePorts;
   /** Batches whose append failed: the spool may have them all the same. */
-  readonly #uncertain = new Lru<string, true>(uncertainBatchesMax);
+  readonly #uncertain = new LRUCache<string, true>({ max: uncertainBatchesMax });
   #failing = false;
 
   constructor(ports: AnalyticsIntakePorts) {

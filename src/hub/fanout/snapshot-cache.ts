@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import { type Definition, type DefinitionKey, definitionKey } from '../../domain/definition.js';
 import { limits } from '../../domain/limits.js';
 import type { Metrics } from '../../ports/metrics.js';
@@ -18,7 +19,7 @@ export interface EncodedSnapshot {
 export class SnapshotCache {
   readonly #encoder: FrameEncoder;
   readonly #metrics: Metrics;
-  readonly #encoded = new Map<string, Promise<EncodedSnapshot>>();
+  readonly #encoded = new LRUCache<string, Promise<EncodedSnapshot>>({ max: limits.encodedViewsMax });
 
   constructor(encoder: FrameEncoder, metrics: Metrics) {
     this.#encoder = encoder;
@@ -35,13 +36,10 @@ export class SnapshotCache {
     }
     const name = `${codec} ${view.contentHash} ${unchanged.length === 0 ? 'all' : digest(unchanged)}`;
     const known = this.#encoded.get(name);
-    const encoding = known ?? this.#encode(wanted, unchanged, codec);
-    this.#encoded.delete(name);
+    if (known !== undefined) return known;
+    const encoding = this.#encode(wanted, unchanged, codec);
     this.#encoded.set(name, encoding);
-    if (known === undefined) {
-      encoding.catch(() => this.#encoded.delete(name));
-      this.#trim();
-    }
+    encoding.catch(() => this.#encoded.delete(name));
     return encoding;
   }
 
@@ -58,13 +56,6 @@ export class SnapshotCache {
       chunks.push(await this.#encoder.snapshotChunk(index, index === groups.length - 1, group, names, codec));
     }
     return { chunks };
-  }
-
-  #trim(): void {
-    for (const oldest of this.#encoded.keys()) {
-      if (this.#encoded.size <= limits.encodedViewsMax) break;
-      this.#encoded.delete(oldest);
-    }
   }
 }
 

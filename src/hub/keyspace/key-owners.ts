@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { OrganisationId } from '../../domain/identifiers.js';
 import { sessionPrefix } from '../../domain/key-names.js';
 import { limits } from '../../domain/limits.js';
@@ -7,7 +8,6 @@ import type { Component } from '../../ports/component.js';
 import type { KeyStore } from '../../ports/key-store.js';
 import type { Log } from '../../ports/log.js';
 import { Backoff } from '../../std/backoff.js';
-import { Lru } from '../../std/lru.js';
 import { ownerOfSession } from './session-owner.js';
 
 export interface KeyOwnersParts {
@@ -30,7 +30,7 @@ const surveyDelayMs = 2_000;
 export class KeyOwners implements Component {
   readonly name = 'key owners';
   readonly #parts: KeyOwnersParts;
-  readonly #owners: Lru<string, OrganisationId>;
+  readonly #owners: LRUCache<string, OrganisationId>;
   readonly #backoff: Backoff;
   #timer: Timer | undefined;
   #stopped = false;
@@ -38,7 +38,8 @@ export class KeyOwners implements Component {
 
   constructor(parts: KeyOwnersParts, entriesMax: number = limits.keyOwnersMax) {
     this.#parts = parts;
-    this.#owners = new Lru(entriesMax);
+    // By size and not by `max`, which would take the memory of half a million entries at once.
+    this.#owners = new LRUCache({ maxSize: entriesMax, sizeCalculation: () => 1 });
     this.#backoff = new Backoff({ firstDelayMs: 5_000, delayMsMax: 300_000, random: parts.random });
   }
 

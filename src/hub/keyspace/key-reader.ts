@@ -9,7 +9,6 @@ import type { Log, Obfuscate } from '../../ports/log.js';
 import type { Metrics } from '../../ports/metrics.js';
 import { SingleFlight } from '../../std/single-flight.js';
 import { TokenBucket } from '../../std/token-bucket.js';
-import { NegativeCache } from './negative-cache.js';
 import { SessionOwners } from './session-owners.js';
 
 export interface KeyReaderPorts {
@@ -30,8 +29,6 @@ export interface KeyReaderPorts {
 export interface KeyReaderOptions {
   /** Sessions stand under the hash of their key. */
   readonly hashKeys: boolean;
-  /** How long an absent name is remembered; 0: not at all. */
-  readonly negativeCacheMs: number;
   /** Secret with which the control plane encrypts private keys. Default empty: it does not. */
   readonly certificateSecret?: string;
 }
@@ -62,12 +59,11 @@ type Outcome = 'found' | 'not-found' | 'denied' | 'unreadable';
  * organisation in it. Both refuse by answering as if there was nothing; only metrics and log can tell.
  *
  * Equal reads that overlap share one store call, also across organisations, because the gate stands behind
- * it. The store's "nothing there" is remembered for a moment; its failures are not.
+ * it. Nothing is remembered: a key may appear at any moment.
  */
 export class KeyReader {
   readonly #ports: KeyReaderPorts;
   readonly #options: KeyReaderOptions;
-  readonly #absent: NegativeCache;
   readonly #owners = new SessionOwners();
   readonly #reads: Reads;
   /** Of those that do not want to know how long a value lives. */
@@ -78,13 +74,9 @@ export class KeyReader {
   constructor(ports: KeyReaderPorts, options: KeyReaderOptions) {
     this.#ports = ports;
     this.#options = options;
-    this.#absent = new NegativeCache(ports.clock, options.negativeCacheMs, limits.absentKeysMax);
-    const landed = (name: string, value: StoredValue | undefined): void => {
-      if (value === undefined) this.#absent.add(name);
-    };
     const failed = (): void => ports.metrics.add('causeway_store_errors_total', { store: 'keys' });
     const readsOf = (options: ReadOptions): Reads => ({
-      flights: new SingleFlight(landed, failed),
+      flights: new SingleFlight(failed),
       load: (names) => ports.store.getMany(names, options),
     });
     this.#reads = readsOf({ ttl: true });
@@ -116,7 +108,7 @@ export class KeyReader {
     const questions = names.map((name) => this.#questionOf(identity, name));
     const wanted = new Set<string>();
     for (const { candidates } of questions) {
-      for (const name of candidates) if (!this.#absent.has(name)) wanted.add(name);
+      for (const name of candidates) wanted.add(name);
     }
     const values = await this.#load([...wanted], options);
     return questions.map((question) =>
@@ -138,12 +130,10 @@ export class KeyReader {
     const { candidates } = question;
     const [only] = candidates;
     if (candidates.length === 1 && only !== undefined) {
-      if (this.#absent.has(only)) return this.#answer(identity, question, []);
       const { flights, load } = this.#readsOf(options);
       return this.#answer(identity, question, [await flights.fetchOne(only, load)]);
     }
-    const wanted = candidates.filter((candidate) => !this.#absent.has(candidate));
-    const values = await this.#load(wanted, options);
+    const values = await this.#load(candidates, options);
     return this.#answer(
       identity,
       question,
@@ -156,7 +146,6 @@ export class KeyReader {
     const parsed = parseKeyName(name);
     const names = parsed.kind === 'bare' ? sessionNamesOf(parsed.id, this.#options.hashKeys) : [name];
     for (const one of names) {
-      this.#absent.delete(one);
       this.#reads.flights.forget(one);
       this.#lifelessReads.flights.forget(one);
     }

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { NewChange } from '../../domain/change.js';
 import type { OrganisationId } from '../../domain/identifiers.js';
 import { formatKeyEvent, isAtMostOnce, type KeyEvent } from '../../domain/key-event.js';
@@ -14,7 +15,6 @@ import type { KeyStore, StoredValue } from '../../ports/key-store.js';
 import type { Log } from '../../ports/log.js';
 import type { Metrics } from '../../ports/metrics.js';
 import { Backoff } from '../../std/backoff.js';
-import { Lru } from '../../std/lru.js';
 import { TokenBucket } from '../../std/token-bucket.js';
 import { type AddressedEvent, addressEvent, type EventOwners, survivesTheWire } from './event-owners.js';
 import type { KeyOwners } from './key-owners.js';
@@ -69,7 +69,7 @@ export class KeySignals implements Component {
   readonly #parts: KeySignalsParts;
   readonly #pending = new Map<string, Pending>();
   /** When a key was last told as changed, or an event that may not be repeated was told at all. */
-  readonly #toldAtMs = new Lru<string, number>(rememberedMax);
+  readonly #toldAtMs = new LRUCache<string, number>({ max: rememberedMax });
   readonly #backoff: Backoff;
   readonly #lines: TokenBucket;
   #unsubscribe: (() => void) | undefined;

@@ -1,7 +1,7 @@
+import { LRUCache } from 'lru-cache';
 import type { OrganisationId } from '../../domain/identifiers.js';
 import { sessionPrefix } from '../../domain/key-names.js';
 import { limits } from '../../domain/limits.js';
-import { Lru } from '../../std/lru.js';
 import { ownerOfSession } from './session-owner.js';
 
 /** Larger sessions are parsed each time: bounded entries are to mean bounded memory. */
@@ -13,10 +13,10 @@ const rememberedBytesMax = 4_096;
  * that is asked about, not for the name.
  */
 export class SessionOwners {
-  readonly #known: Lru<string, { readonly value: Buffer; readonly owner: OrganisationId | undefined }>;
+  readonly #known: LRUCache<string, { readonly value: Buffer; readonly owner: OrganisationId | undefined }>;
 
   constructor(entriesMax: number = limits.sessionOwnersMax) {
-    this.#known = new Lru(entriesMax);
+    this.#known = new LRUCache({ max: entriesMax });
   }
 
   get size(): number {

@@ -1,13 +1,13 @@
+import { LRUCache } from 'lru-cache';
 import { limits } from '../../domain/limits.js';
 import type { Clock } from '../../ports/clock.js';
-import { Lru } from '../../std/lru.js';
 import { TokenBucket } from '../../std/token-bucket.js';
 
 /** Counts failures per address. Bounded: the address whose last failure is longest ago is forgotten. */
 export class FailedLogins {
   readonly #clock: Clock;
   readonly #perMinute: number;
-  readonly #buckets = new Lru<string, TokenBucket>(limits.failedLoginAddressesMax);
+  readonly #buckets = new LRUCache<string, TokenBucket>({ max: limits.failedLoginAddressesMax });
 
   constructor(clock: Clock, perMinute: number) {
     this.#clock = clock;

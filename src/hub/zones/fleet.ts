@@ -1,10 +1,10 @@
+import { LRUCache } from 'lru-cache';
 import type { NodeId, OrganisationId, ZoneId } from '../../domain/identifiers.js';
 import { limits } from '../../domain/limits.js';
 import type { WorkerNode } from '../../domain/worker.js';
 import type { Clock, Timer } from '../../ports/clock.js';
 import type { Log } from '../../ports/log.js';
 import type { Metrics } from '../../ports/metrics.js';
-import { Lru } from '../../std/lru.js';
 
 export interface FleetNode {
   readonly worker: WorkerNode;
@@ -38,7 +38,7 @@ export class Fleet {
   readonly #log: Log;
   readonly #metrics: Metrics;
   readonly #nodesMax: number;
-  readonly #entries: Lru<string, Entry>;
+  readonly #entries: LRUCache<string, Entry>;
   #sweep: Timer | undefined;
   #full = false;
 
@@ -50,7 +50,12 @@ export class Fleet {
     this.#log = ports.log;
     this.#metrics = ports.metrics;
     this.#nodesMax = options.nodesMax ?? limits.fleetNodesMax;
-    this.#entries = new Lru(this.#nodesMax);
+    this.#entries = new LRUCache({
+      max: this.#nodesMax,
+      dispose: ({ worker }, _key, reason) => {
+        if (reason === 'evict') this.#tellFull(worker);
+      },
+    });
   }
 
   get size(): number {
@@ -63,14 +68,13 @@ export class Fleet {
     const key = entryKey(worker.organisation, worker.zone, worker.node);
     const known = this.#entries.peek(key);
     const lastSeenMs = this.#clock.nowMs();
-    const evicted = this.#entries.set(key, {
+    this.#entries.set(key, {
       worker,
       firstSeenMs: known?.firstSeenMs ?? lastSeenMs,
       lastSeenMs,
       expiresAtMs: this.#expiry(worker),
     });
     if (known === undefined) this.#count(worker, 1);
-    if (evicted !== undefined) this.#tellFull(evicted[1].worker);
     this.#sweep ??= this.#clock.after(sweepIntervalMs, () => this.#onSweep());
   }
 
@@ -113,9 +117,8 @@ export class Fleet {
 
   #expire(): void {
     const nowMs = this.#clock.monotonicMs();
-    for (const [key, { expiresAtMs }] of this.#entries.entries()) {
-      if (expiresAtMs <= nowMs) this.#remove(key);
-    }
+    const expired = [...this.#entries.entries()].filter(([, { expiresAtMs }]) => expiresAtMs <= nowMs);
+    for (const [key] of expired) this.#remove(key);
   }
 
   #expiry({ ttlSeconds }: WorkerNode): number {

@@ -1,7 +1,7 @@
+import { LRUCache } from 'lru-cache';
 import type { OrganisationId, ZoneId } from '../../domain/identifiers.js';
 import { limits } from '../../domain/limits.js';
 import type { Clock } from '../../ports/clock.js';
-import { Lru } from '../../std/lru.js';
 
 export interface FullPushRequest {
   readonly organisation: OrganisationId;
@@ -17,7 +17,7 @@ export interface FullPushRequest {
 /** Which zones need all keys, certificates and OAuth clients again. One entry for each zone, however many ask. */
 export class FullPushRequests {
   readonly #clock: Clock;
-  readonly #requests = new Lru<string, FullPushRequest>(limits.fullPushRequestsMax);
+  readonly #requests = new LRUCache<string, FullPushRequest>({ max: limits.fullPushRequestsMax });
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -35,8 +35,9 @@ export class FullPushRequests {
     });
   }
 
+  /** Who asked longest ago first. */
   all(): readonly FullPushRequest[] {
-    return [...this.#requests.values()];
+    return [...this.#requests.rvalues()].filter((request) => request !== undefined);
   }
 
   /** The push is done. */

@@ -1,7 +1,7 @@
+import { LRUCache } from 'lru-cache';
 import { limits } from '../../domain/limits.js';
 import type { CausewayError } from '../../errors/causeway-error.js';
 import type { Clock } from '../../ports/clock.js';
-import { Lru } from '../../std/lru.js';
 
 /**
  * API keys that were refused a moment ago, by their digest: a worker with a bad key logs in every few seconds
@@ -10,9 +10,9 @@ import { Lru } from '../../std/lru.js';
 export class RefusedKeys {
   readonly #clock: Clock;
   readonly #holdMs: number;
-  readonly #until = new Lru<string, { readonly untilMs: number; readonly error: CausewayError }>(
-    limits.refusedKeysMax,
-  );
+  readonly #until = new LRUCache<string, { readonly untilMs: number; readonly error: CausewayError }>({
+    max: limits.refusedKeysMax,
+  });
 
   constructor(clock: Clock, holdMs: number) {
     this.#clock = clock;

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import { LRUCache } from 'lru-cache';
 import { type LimitName, limits } from '../../domain/limits.js';
 import { CausewayError, toCausewayError } from '../../errors/causeway-error.js';
 import type { GatewaySession } from '../../hub/zones/gateway-session.js';
@@ -6,7 +7,6 @@ import type { Clock, Timer } from '../../ports/clock.js';
 import type { Component } from '../../ports/component.js';
 import type { Log } from '../../ports/log.js';
 import type { Metrics } from '../../ports/metrics.js';
-import { Lru } from '../../std/lru.js';
 import { Complaints } from './complaints.js';
 import { Dispatcher } from './dispatcher.js';
 import { HeldBytes } from './gob/segment-buffer.js';
@@ -63,7 +63,7 @@ export class GorpcTransport implements Component, GorpcConnectionEvents {
   /** Those whose preamble is not complete, the oldest first. */
   readonly #unready = new Set<GorpcConnection>();
   /** How often an address was refused of late, by the power of two. */
-  readonly #refusals = new Lru<string, { count: number; untilMs: number }>(refusedAddressesMax);
+  readonly #refusals = new LRUCache<string, { count: number; untilMs: number }>({ max: refusedAddressesMax });
   #written: GorpcConnection[] = [];
   #sweep: Timer | undefined;
   #drained: Promise<void> | undefined;

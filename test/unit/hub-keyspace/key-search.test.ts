@@ -24,7 +24,7 @@ beforeEach(() => {
   store = new MemoryKeyStore(clock);
   reader = new KeyReader(
     { store, clock, log: silentLog, metrics, obfuscate: () => '', ownsApi },
-    { hashKeys: true, negativeCacheMs: 60_000 },
+    { hashKeys: true },
   );
   search = new KeySearch({ store, reader, metrics });
   tokens = new WorkerTokens({ store, reader, ownsApi });

@@ -80,7 +80,7 @@ async function setUp(entries: readonly Entry[], hashKeys: boolean) {
     clock,
     store,
     standing,
-    reader: new KeyReader({ ...parts, ownsApi }, { hashKeys, negativeCacheMs: 100 }),
+    reader: new KeyReader({ ...parts, ownsApi }, { hashKeys }),
     counters: new Counters(parts),
     writer: new KeyWriter({ ...parts, changeLog: new MemoryChangeLog({ clock }) }, { hashKeys }),
   };

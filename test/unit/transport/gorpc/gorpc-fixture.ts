@@ -104,7 +104,7 @@ export class TransportFixture {
     const ownsApi = () => false;
     const reader = new KeyReader(
       { store, clock, log, metrics, obfuscate: () => '****', ownsApi },
-      { hashKeys: true, negativeCacheMs: 0 },
+      { hashKeys: true },
     );
     const search = new KeySearch({ store, reader, metrics });
     const views = new ViewRegistry();
