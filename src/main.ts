@@ -32,6 +32,7 @@ function outputOf(stream: WriteStream): TextOutput {
   return {
     isTerminal: stream.isTTY === true,
     columns: stream.isTTY === true ? stream.columns : undefined,
+    terminal: stream.isTTY === true ? stream : undefined,
     write: (text) =>
       new Promise((resolve) => {
         stream.write(text, () => resolve());

@@ -39,12 +39,12 @@ export async function catalogStatus(
   if (quarantined.length + held.length === 0) await stdout.write('nothing is quarantined, nothing is held\n');
   if (quarantined.length > 0) {
     const rows = quarantined.map(({ source, reason }) => [source, reason]);
-    await stdout.write(renderTable([{ title: 'QUARANTINED' }, { title: 'REASON' }], rows));
+    await stdout.write(renderTable([{ title: 'QUARANTINED' }, { title: 'REASON' }], rows, stdout.columns));
   }
   if (held.length > 0) {
     const columns = ['HELD REMOVAL', 'KIND', 'NAME', 'ORGANISATION', 'SINCE'].map((title) => ({ title }));
     const rows = held.map(({ id, kind, name, organisation, since }) => [id, kind, name, organisation, since]);
-    await stdout.write(renderTable(columns, rows));
+    await stdout.write(renderTable(columns, rows, stdout.columns));
     await stdout.write('`causeway catalog accept` lets them through\n');
   }
   return exitCodes.ok;

@@ -14,6 +14,8 @@ export interface TextOutput {
   readonly isTerminal: boolean;
   /** Width of the terminal; undefined: none. */
   readonly columns: number | undefined;
+  /** The terminal itself, for what moves on it; undefined: none. */
+  readonly terminal?: NodeJS.WriteStream | undefined;
   /** Resolves when more may be written. */
   write(text: string): Promise<void>;
 }

@@ -149,16 +149,16 @@ export async function listKeys(
     );
     keys.push(...page.keys);
     cursor = page.cursor ?? undefined;
-    if (cursor !== undefined) await progress.show(`${keys.length} keys so far`);
+    if (cursor !== undefined) progress.show(`${keys.length} keys so far`);
   } while (cursor !== undefined && keys.length < limit);
-  await progress.done();
+  progress.done();
   if (options.json === true) await writeJson(context.stdout, keys);
   else if (keys.length === 0) await context.stderr.write('no keys\n');
-  else await context.stdout.write(keyTable(keys));
+  else await context.stdout.write(keyTable(keys, context.stdout.columns));
   return exitCodes.ok;
 }
 
-function keyTable(keys: readonly ListedKey[]): string {
+function keyTable(keys: readonly ListedKey[], width: number | undefined): string {
   return renderTable(
     [{ title: 'NAME' }, { title: 'ORGANISATION' }, { title: 'TTL', align: 'right' }],
     keys.map(({ name, organisation, ttl_seconds: seconds }) => [
@@ -166,6 +166,7 @@ function keyTable(keys: readonly ListedKey[]): string {
       organisation,
       seconds === null ? '-' : `${seconds} s`,
     ]),
+    width,
   );
 }
 

@@ -4,7 +4,7 @@ import { exitCodes } from '../errors/catalogue.js';
 import { type CliContext, writeJson } from './cli-context.js';
 import { addHubApiOptions, HubApi, type HubApiOptions } from './hub-api.js';
 import { type Paint, paintFor } from './paint.js';
-import { renderTable } from './text-table.js';
+import { renderTable, widthOf, wrapText } from './text-table.js';
 
 /** What is shown of the hub's answer; the rest comes out with --json. */
 const statusShape = z.object({
@@ -58,6 +58,8 @@ const statusShape = z.object({
 });
 type Status = z.infer<typeof statusShape>;
 
+const labelWidth = 'analytics'.length + 2;
+
 export function describeStatus(command: Command): Command {
   return addHubApiOptions(command)
     .description('show a running hub: readiness, catalog, zones and their lag, workers, analytics')
@@ -72,20 +74,28 @@ export async function showStatus(
   const answer: unknown = JSON.parse((await api.call('GET', '/status')).toString('utf8'));
   const known = statusShape.safeParse(answer);
   if (options.json === true || !known.success) await writeJson(context.stdout, answer);
-  else await context.stdout.write(renderStatus(known.data, paintFor(context.stdout, context.env)));
+  else
+    await context.stdout.write(
+      renderStatus(known.data, paintFor(context.stdout, context.env), context.stdout.columns),
+    );
   return exitCodes.ok;
 }
 
-export function renderStatus(status: Status, paint: Paint): string {
+/** `width`: columns of the terminal; undefined: none, and nothing is wrapped. */
+export function renderStatus(status: Status, paint: Paint, width?: number): string {
   const { hub, readiness, catalog, zones, workers, analytics } = status;
   const components = readiness.map(({ name, status: state }) =>
     state === 'pass' ? name : paint.red(`${name} (${state})`),
   );
   const sections = [
-    `${paint.bold('hub')}        ${hub.id}, causeway ${hub.version}, up ${duration(hub.uptime_seconds)}\n` +
-      `${paint.bold('ready')}      ${components.join(', ')}\n` +
-      `${paint.bold('analytics')}  ${analyticsLine(analytics, paint)}\n`,
-    ...catalogSections(catalog, paint),
+    labelled(
+      paint.bold('hub'),
+      `${hub.id}, causeway ${hub.version}, up ${duration(hub.uptime_seconds)}`,
+      width,
+    ) +
+      labelled(paint.bold('ready'), components.join(', '), width) +
+      labelled(paint.bold('analytics'), analyticsLine(analytics, paint), width),
+    ...catalogSections(catalog, paint, width),
     renderTable(
       [
         { title: 'ORGANISATION' },
@@ -99,10 +109,11 @@ export function renderStatus(status: Status, paint: Paint): string {
         hybrid ? 'yes' : 'no',
         String(definitions),
       ]),
+      width,
     ),
-    zones.length === 0 ? 'no worker has ever connected\n' : zoneTable(zones),
-    ...status.shared_zones.map((zone) => sharedZoneLine(zone, paint)),
-    workers.length === 0 ? 'no worker is connected\n' : workerTable(workers, paint),
+    zones.length === 0 ? 'no worker has ever connected\n' : zoneTable(zones, width),
+    ...status.shared_zones.map((zone) => sharedZoneLine(zone, paint, width)),
+    workers.length === 0 ? 'no worker is connected\n' : workerTable(workers, paint, width),
   ];
   return sections.join('\n');
 }
@@ -113,19 +124,25 @@ function analyticsLine(analytics: Status['analytics'], paint: Paint): string {
   return trouble === null ? line : `${line}, ${paint.red(trouble)}`;
 }
 
-function catalogSections(catalog: Status['catalog'], paint: Paint): readonly string[] {
+function catalogSections(
+  catalog: Status['catalog'],
+  paint: Paint,
+  width: number | undefined,
+): readonly string[] {
   const lines: string[] = [];
-  if (catalog.trouble !== null) lines.push(`${paint.red('catalog')}  ${catalog.trouble}\n`);
+  if (catalog.trouble !== null) lines.push(labelled(paint.red('catalog'), catalog.trouble, width));
   for (const { source, reason } of catalog.quarantined) {
-    lines.push(`${paint.yellow('quarantined')}  ${source}: ${reason}\n`);
+    lines.push(labelled(paint.yellow('quarantined'), `${source}: ${reason}`, width));
   }
   if (catalog.held.length > 0) {
-    lines.push(`${paint.yellow('held')}  ${catalog.held.length} removals; see causeway catalog status\n`);
+    lines.push(
+      labelled(paint.yellow('held'), `${catalog.held.length} removals; see causeway catalog status`, width),
+    );
   }
   return lines.length === 0 ? [] : [lines.join('')];
 }
 
-function zoneTable(zones: Status['zones']): string {
+function zoneTable(zones: Status['zones'], width: number | undefined): string {
   return renderTable(
     [
       { title: 'ZONE' },
@@ -141,19 +158,29 @@ function zoneTable(zones: Status['zones']): string {
       String(zone.lag_entries),
       zone.lag_seconds.toFixed(1),
     ]),
+    width,
   );
 }
 
 /** A mistake in the configuration of gateways that nobody else can see. */
-function sharedZoneLine({ zone, clusters }: Status['shared_zones'][number], paint: Paint): string {
+function sharedZoneLine(
+  { zone, clusters }: Status['shared_zones'][number],
+  paint: Paint,
+  width: number | undefined,
+): string {
   const shown = clusters.map(({ hostnames, version }) => {
     const hosts = hostnames.filter((name) => name !== '').join(', ');
     return [hosts || 'unnamed hosts', version].join(' ').trim();
   });
-  return `${paint.yellow('shared')}  zone ${zone} looks like ${clusters.length} clusters: ${shown.join('; ')}. Unless they share one Redis, give each a group_id of its own\n`;
+  return labelled(
+    paint.yellow('shared'),
+    `zone ${zone} looks like ${clusters.length} clusters: ${shown.join('; ')}. ` +
+      'Unless they share one Redis, give each a group_id of its own',
+    width,
+  );
 }
 
-function workerTable(workers: Status['workers'], paint: Paint): string {
+function workerTable(workers: Status['workers'], paint: Paint, width: number | undefined): string {
   return renderTable(
     [
       { title: 'WORKER' },
@@ -171,7 +198,14 @@ function workerTable(workers: Status['workers'], paint: Paint): string {
       worker.segmented ? worker.tags.join(',') : 'all',
       worker.last_error === null ? '-' : paint.red(worker.last_error),
     ]),
+    width,
   );
+}
+
+/** A line, or several, under one word that says what it is about. */
+function labelled(label: string, text: string, width: number | undefined): string {
+  const indent = Math.max(labelWidth, widthOf(label) + 2);
+  return `${label}${' '.repeat(indent - widthOf(label))}${wrapText(text, width, indent)}\n`;
 }
 
 function duration(seconds: number): string {

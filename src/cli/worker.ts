@@ -124,11 +124,11 @@ async function reportAll(
     batches.map(async (batch) => {
       const outcome = await worker.report(batch);
       taken += 1;
-      if (batches.length > 1) await progress.show(`${taken} of ${batches.length} batches reported`);
+      if (batches.length > 1) progress.show(`${taken} of ${batches.length} batches reported`);
       return outcome;
     }),
   );
-  await progress.done();
+  progress.done();
   return outcomes.every(({ status }) => status === 'accepted') ? exitCodes.ok : exitCodes.unexpected;
 }
 

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { Definition, DefinitionKey, DefinitionKind } from '../domain/definition.js';
 
 /** A position in the change log, as the hub named it. */
@@ -60,11 +61,23 @@ export interface LocalCopy {
   revoke(names: readonly string[]): Promise<void>;
 }
 
+const revokedNamesMax = 10_000;
+
 /** Remembers what was revoked lately, so that an answer under way does not bring it back. */
 export class RevokedNames {
-  static readonly #namesMax = 10_000;
-  readonly #revisions = new Map<string, number>();
+  readonly #revisions: LRUCache<string, number>;
+  /** Up to here names had to be forgotten: an answer asked for before that is not to be trusted. */
+  #forgottenThrough = 0;
   #revision = 0;
+
+  constructor(namesMax = revokedNamesMax) {
+    this.#revisions = new LRUCache({
+      max: namesMax,
+      dispose: (revision, _name, reason) => {
+        if (reason === 'evict') this.#forgottenThrough = Math.max(this.#forgottenThrough, revision);
+      },
+    });
+  }
 
   get revision(): number {
     return this.#revision;
@@ -72,18 +85,11 @@ export class RevokedNames {
 
   note(names: readonly string[]): void {
     this.#revision += 1;
-    for (const name of names) {
-      this.#revisions.delete(name);
-      this.#revisions.set(name, this.#revision);
-    }
-    for (const oldest of this.#revisions.keys()) {
-      if (this.#revisions.size <= RevokedNames.#namesMax) break;
-      this.#revisions.delete(oldest);
-    }
+    for (const name of names) this.#revisions.set(name, this.#revision);
   }
 
   isRevokedSince(name: string, revision: number): boolean {
-    return (this.#revisions.get(name) ?? 0) > revision;
+    return (this.#revisions.peek(name) ?? this.#forgottenThrough) > revision;
   }
 }
 

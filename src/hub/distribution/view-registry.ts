@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import type { Definition } from '../../domain/definition.js';
 import { limits } from '../../domain/limits.js';
 import { sees, type ViewKey, type ViewScope, viewKeyOf } from '../../domain/view.js';
@@ -15,7 +16,9 @@ export interface View {
 
 /** Computes each distinct view once per snapshot, however many workers ask. */
 export class ViewRegistry {
-  readonly #views = new Map<ViewKey, { readonly revision: number; readonly view: View }>();
+  readonly #views = new LRUCache<ViewKey, { readonly revision: number; readonly view: View }>({
+    max: limits.encodedViewsMax,
+  });
 
   viewOf(snapshot: OrganisationSnapshot, scope: ViewScope): View {
     const key = viewKeyOf(scope);
@@ -26,12 +29,7 @@ export class ViewRegistry {
     // The same content under a newer revision stays the same object, with everything cached for it.
     const view =
       known?.view.contentHash === contentHash ? known.view : { key, scope, definitions, contentHash };
-    this.#views.delete(key);
     this.#views.set(key, { revision: snapshot.revision, view });
-    for (const oldest of this.#views.keys()) {
-      if (this.#views.size <= limits.encodedViewsMax) break;
-      this.#views.delete(oldest);
-    }
     return view;
   }
 }

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { Definition, DefinitionKey } from '../../domain/definition.js';
 import { type AlreadyKnown, type DeliveredChange, selectChanges } from '../../domain/delivered-change.js';
 import { isAtMostOnce } from '../../domain/key-event.js';
@@ -36,8 +37,8 @@ export class ViewStream {
   readonly #inForce: (key: DefinitionKey) => Definition | undefined;
   readonly #encoder: FrameEncoder;
   readonly #metrics: Metrics;
-  readonly #deltas = new Map<string, Promise<Delta | undefined>>();
-  readonly #quiet = new Map<number, number>();
+  readonly #deltas = new LRUCache<string, Promise<Delta | undefined>>({ max: keptDeltasMax });
+  readonly #quiet = new LRUCache<number, number>({ max: quietPositionsMax });
 
   constructor(
     scope: ViewScope,
@@ -72,14 +73,10 @@ export class ViewStream {
     const building = this.#build(from, after, effective);
     this.#deltas.set(name, building);
     const forget = () => {
-      if (this.#deltas.get(name) === building) this.#deltas.delete(name);
+      if (this.#deltas.peek(name) === building) this.#deltas.delete(name);
     };
     // "Nothing yet" is not kept either: a log that is slow to show an entry would hide it for good.
     building.then((delta) => delta ?? forget(), forget);
-    for (const oldest of this.#deltas.keys()) {
-      if (this.#deltas.size <= keptDeltasMax) break;
-      this.#deltas.delete(oldest);
-    }
     return building;
   }
 
@@ -104,13 +101,7 @@ export class ViewStream {
    * look like the answer.
    */
   #rememberQuiet(position: number, after: number): void {
-    const lowest = Math.min(after, this.#quiet.get(position) ?? after);
-    this.#quiet.delete(position);
-    this.#quiet.set(position, lowest);
-    for (const oldest of this.#quiet.keys()) {
-      if (this.#quiet.size <= quietPositionsMax) break;
-      this.#quiet.delete(oldest);
-    }
+    this.#quiet.set(position, Math.min(after, this.#quiet.get(position) ?? after));
   }
 }
 

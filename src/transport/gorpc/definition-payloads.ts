@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { Definition, DefinitionKind } from '../../domain/definition.js';
 import { mergedApiJson } from '../../domain/definition-form.js';
 import { limits } from '../../domain/limits.js';
@@ -15,21 +16,15 @@ const deflatedBytesMin = 16_384;
 /** Work between two turns of the event loop: some milliseconds. */
 const turnBytes = 256 * 1024;
 
-interface Entry {
-  readonly payload: Promise<SharedBytes>;
-  /** 0 while it is being made. */
-  bytes: number;
-}
-
 /**
  * The definitions of a view as the JSON list that a worker gets, deflated. Made once for equal content,
  * however many workers ask, at the same time or later: all of them are sent the same bytes.
  */
 export class DefinitionPayloads {
   readonly #metrics: Metrics;
-  /** By content and form, the least recently used first. */
-  readonly #entries = new Map<string, Entry>();
-  #bytes = 0;
+  /** By content and form. */
+  readonly #made = new LRUCache<string, Promise<SharedBytes>>({ maxSize: limits.gorpcPayloadBytesMax });
+  readonly #making = new Map<string, Promise<SharedBytes>>();
 
   constructor(metrics: Metrics) {
     this.#metrics = metrics;
@@ -37,28 +32,21 @@ export class DefinitionPayloads {
 
   payload(view: View, kind: DefinitionKind, form: PayloadForm): Promise<SharedBytes> {
     const key = `${kind} ${form} ${kindHashesOf(view)[kind]}`;
-    let entry = this.#entries.get(key);
-    if (entry === undefined) entry = this.#begin(key, view, kind, form);
-    else {
-      this.#entries.delete(key);
-      this.#entries.set(key, entry);
-    }
-    return entry.payload;
+    return this.#made.get(key) ?? this.#making.get(key) ?? this.#begin(key, view, kind, form);
   }
 
-  #begin(key: string, view: View, kind: DefinitionKind, form: PayloadForm): Entry {
+  #begin(key: string, view: View, kind: DefinitionKind, form: PayloadForm): Promise<SharedBytes> {
     const definitions = view.definitions.filter((definition) => definition.kind === kind);
-    const entry: Entry = { payload: this.#encode(definitions, form), bytes: 0 };
-    this.#entries.set(key, entry);
-    entry.payload.then(
+    const payload = this.#encode(definitions, form);
+    this.#making.set(key, payload);
+    payload.then(
       ({ bytes, deflated }) => {
-        entry.bytes = bytes.length + (deflated?.length ?? 0);
-        this.#bytes += entry.bytes;
-        this.#trim();
+        this.#making.delete(key);
+        this.#made.set(key, payload, { size: bytes.length + (deflated?.length ?? 0) });
       },
-      () => this.#entries.delete(key),
+      () => this.#making.delete(key),
     );
-    return entry;
+    return payload;
   }
 
   async #encode(definitions: readonly Definition[], form: PayloadForm): Promise<SharedBytes> {
@@ -81,16 +69,6 @@ export class DefinitionPayloads {
     this.#metrics.add('causeway_payload_uncompressed_bytes_total', { direction: 'down' }, bytes.length);
     this.#metrics.add('causeway_payload_compressed_bytes_total', { direction: 'down' }, deflated.length);
     return shared;
-  }
-
-  #trim(): void {
-    for (const [key, { bytes }] of this.#entries) {
-      if (this.#bytes <= limits.gorpcPayloadBytesMax || this.#entries.size === 1) return;
-      // Still being made.
-      if (bytes === 0) continue;
-      this.#entries.delete(key);
-      this.#bytes -= bytes;
-    }
   }
 }
 

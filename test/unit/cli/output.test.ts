@@ -1,3 +1,6 @@
+import { Writable } from 'node:stream';
+import { stripVTControlCharacters } from 'node:util';
+import stringWidth from 'string-width';
 import { expect, test } from 'vitest';
 import type { TextOutput } from '../../../src/cli/cli-context.js';
 import { paintFor } from '../../../src/cli/paint.js';
@@ -35,22 +38,46 @@ test('columns are as wide as their widest cell, whatever its colour', () => {
 });
 
 test('colours only on a terminal, and not when NO_COLOR asks for none', () => {
-  expect(paintFor(output(true), {}).red('x')).toBe('\u001b[31mx\u001b[0m');
+  expect(paintFor(output(true), {}).red('x')).toBe('\u001b[31mx\u001b[39m');
   expect(paintFor(output(true), { NO_COLOR: '1' }).red('x')).toBe('x');
   expect(plain.red('x')).toBe('x');
 });
 
-test('progress shows on a terminal and leaves nothing behind; a pipe stays quiet', async () => {
-  const terminal = output(true);
-  const progress = new Progress(terminal);
-  await progress.show('10 keys');
-  await progress.show('9 keys');
-  await progress.done();
-  expect(terminal.text).toBe('\r10 keys\r9 keys \r      \r');
+test('tables give way to a narrow terminal, widest column first, and lose nothing', () => {
+  const colours = paintFor(output(true), {});
+  const id = '5e9d9544a1dcd60001d0ed20';
+  const rows = [[id, colours.red('upstream refused the connection, twice'), '12']];
+  const columns = [{ title: 'ORGANISATION' }, { title: 'ERROR' }, { title: 'LAG', align: 'right' as const }];
+  for (const width of [40, 60, 80]) {
+    const table = stripVTControlCharacters(renderTable(columns, rows, width));
+    for (const line of table.split('\n')) expect(stringWidth(line), line).toBeLessThanOrEqual(width);
+    expect(table.replaceAll(/\s/g, '')).toContain(width === 80 ? id : '5e9d9544a1');
+  }
+  const narrow = stripVTControlCharacters(renderTable([{ title: 'ID' }], [[id]], 10));
+  expect(narrow.replaceAll('\n', '')).toBe(`ID${id}`);
+  expect(narrow).toBe(`ID\n5e9d9544a1\ndcd60001d0\ned20\n`);
+});
+
+test('progress shows on a terminal and leaves nothing behind; a pipe stays quiet', () => {
+  const written: string[] = [];
+  const terminal = Object.assign(
+    new Writable({
+      write: (chunk, _encoding, done) => {
+        written.push(String(chunk));
+        done();
+      },
+    }),
+    { isTTY: true, columns: 80, cursorTo: () => true, clearLine: () => true, moveCursor: () => true },
+  ) as unknown as NodeJS.WriteStream;
+  const progress = new Progress({ ...output(true), terminal });
+  progress.show('10 keys');
+  progress.show('9 keys');
+  progress.done();
+  expect(written.join('')).toContain('10 keys');
   const pipe = output(false);
   const quiet = new Progress(pipe);
-  await quiet.show('10 keys');
-  await quiet.done();
+  quiet.show('10 keys');
+  quiet.done();
   expect(pipe.text).toBe('');
 });
 

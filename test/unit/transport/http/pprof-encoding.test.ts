@@ -39,17 +39,19 @@ describe('pprof encoding', () => {
     const leaf = { functionName: 'leaf', url: 'file:///hub.js', lineNumber: 9 };
     const root = { functionName: '', url: 'file:///hub.js', lineNumber: -1 };
     const decoded = decode(
-      encodePprof({
-        sampleTypes: [{ type: 'samples', unit: 'count' }],
-        samples: [
-          { stack: [leaf, root], values: [3] },
-          { stack: [root], values: [300] },
-        ],
-        periodType: { type: 'cpu', unit: 'nanoseconds' },
-        period: 1_000_000,
-        startedAtMs: 1_700_000_000_000,
-        durationMs: 5_000,
-      }),
+      Buffer.from(
+        encodePprof({
+          sampleTypes: [{ type: 'samples', unit: 'count' }],
+          samples: [
+            { stack: [leaf, root], values: [3] },
+            { stack: [root], values: [300] },
+          ],
+          periodType: { type: 'cpu', unit: 'nanoseconds' },
+          period: 1_000_000,
+          startedAtMs: 1_700_000_000_000,
+          durationMs: 5_000,
+        }),
+      ),
     );
     const strings = all(decoded, 6).map(String);
     expect(strings[0]).toBe('');
@@ -59,7 +61,7 @@ describe('pprof encoding', () => {
     expect(unpack(all(samples[1]!, 2)[0])).toEqual([0xac, 0x02]);
     const functions = all(decoded, 5).map(decode);
     expect(functions.map((one) => strings[Number(one.get(2)?.[0])])).toEqual(['leaf', '(anonymous)']);
-    expect(functions.map((one) => Number(one.get(5)?.[0]))).toEqual([10, 0]);
+    expect(functions.map((one) => Number(one.get(5)?.[0] ?? 0))).toEqual([10, 0]);
     expect(all(decoded, 4)).toHaveLength(2);
     expect(decoded.get(9)).toEqual([1_700_000_000_000_000_000n]);
     expect(decoded.get(10)).toEqual([5_000_000_000n]);
