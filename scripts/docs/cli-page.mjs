@@ -9,7 +9,8 @@ story comes with \`CAUSEWAY_DEBUG=1\`. Colours appear on a terminal only; \`NO_C
 
 \`status\`, \`keys\` and \`catalog\` talk to the HTTP port of a running hub. They find it, strongest first, by
 \`--url\` and \`--secret\`, by \`CAUSEWAY_URL\` and \`CAUSEWAY_SECRET\`, or by the \`credentials.json\` that every hub
-keeps in its data folder.`;
+keeps in its data folder. A hub answers them when it was started with \`--embedded\`, or with
+\`security.enable_http_secure_endpoints\` on and a secret that is no placeholder.`;
 
 export function renderCliPage({ helpPages }) {
   const sections = helpPages.map(({ command, help }) => [

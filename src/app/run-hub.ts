@@ -159,12 +159,14 @@ function buildHttp(
       tls: own.httpTls,
       secureEndpoints,
       secret: own.httpSecret,
+      failedLoginsPerMinuteMax: configuration.causeway.failedLoginsPerMinute,
       profiler: configuration.enableHttpProfiler,
       readinessRenewalSeconds: configuration.healthCacheRenewalSeconds,
     },
     {
       log,
       clock,
+      metrics: own.metrics,
       views: {
         readiness: () => readReadiness(graph, clock),
         configuration: {

@@ -136,7 +136,7 @@ export class HubApi {
     if (status === 404) {
       return new CausewayError(
         'HUB_UNREACHABLE',
-        `${this.#url.origin} answers, but it is no hub, or one whose HTTP port has no secret (security.secret)`,
+        `${this.#url.origin} answers, but it is no hub, or one whose administration is off (security.enable_http_secure_endpoints)`,
       );
     }
     return this.#unreachable(`it answers ${status}`);

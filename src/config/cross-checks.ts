@@ -1,5 +1,15 @@
+import { whyPlaceholder } from '../domain/placeholder-secret.js';
 import type { Origin, Problem, Warning } from './finding.js';
 import type { OptionPath, OptionValues } from './option-table.js';
+
+/** Secrets that protect this hub, and what follows when everybody knows them. */
+const placeholders = [
+  [
+    'security.secret',
+    'keys and catalog cannot be administered over HTTP, and whoever reaches the port can read its configuration where enable_http_secure_endpoints is on',
+  ],
+  ['causeway.node_secret', 'anybody who can publish on Redis can sign notifications with it'],
+] as const satisfies readonly (readonly [OptionPath, string])[];
 
 export interface CrossChecks {
   readonly problems: readonly Problem[];
@@ -59,7 +69,12 @@ export function crossCheck(
   }
 
   if (values['security.enable_http_secure_endpoints'] && values['security.secret'] === '') {
-    conflict('security.secret', 'is empty, so that /config, /env and /dataplanes refuse everybody');
+    conflict('security.secret', 'is empty: the hub makes one of its own and keeps it in credentials.json');
+  }
+  for (const [path, consequence] of placeholders) {
+    const why = values[path] === '' ? undefined : whyPlaceholder(values[path]);
+    if (why !== undefined)
+      warnings.push({ kind: 'placeholder', path, text: `${path}: ${why}; ${consequence}` });
   }
 
   const otherStore = values['analytics.type'] !== 'mongo' || values['analytics.connection_string'] !== '';

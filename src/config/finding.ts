@@ -8,7 +8,14 @@ export interface Problem {
 
 /** Something the operator should know once. Its text carries no secret. */
 export interface Warning {
-  readonly kind: 'unknown-name' | 'old-name' | 'without-effect' | 'fallback' | 'conflict' | 'repeated';
+  readonly kind:
+    | 'unknown-name'
+    | 'old-name'
+    | 'without-effect'
+    | 'fallback'
+    | 'conflict'
+    | 'repeated'
+    | 'placeholder';
   /** Option path, or the unknown name. */
   readonly path: string;
   readonly text: string;

@@ -303,7 +303,7 @@ export const optionTable = [
     env: ['TYK_MDCB_SECURITY_ENABLEHTTPSECUREENDPOINTS'],
     type: 'bool',
     default: false,
-    help: 'Serve /config, /env and /dataplanes to those who send `security.secret`. Off: they do not exist.',
+    help: 'Serve /config, /env, /dataplanes and the administration under /causeway/v1 (what `causeway status`, `keys` and `catalog` talk to) to those who send `security.secret`. Off: none of these paths exists. With `--embedded` they are on unless this is set.',
   },
   {
     path: 'security.secret',
@@ -311,7 +311,7 @@ export const optionTable = [
     type: 'string',
     default: '',
     secret: true,
-    help: 'What the header `x-tyk-authorization` must hold. Empty: nobody gets in.',
+    help: 'What the header `x-tyk-authorization` must hold. Empty: the hub makes one of its own and keeps it in `credentials.json` in its data folder. With a placeholder (`CHANGEME`, an example of some documentation, fewer than 8 characters) administration is refused.',
   },
   {
     path: 'storage.type',
@@ -882,7 +882,7 @@ export const optionTable = [
     default: limits.failedLoginsPerMinuteMax,
     min: 1,
     max: 1_000_000,
-    help: 'Failed logins that one address may make in a minute. A correct API key is still accepted after that.',
+    help: 'Failed logins that one address may make in a minute; the network around it (IPv4 /24, IPv6 /48) may make eight times as many. After that a correct API key is still accepted on the worker port; the secret of the HTTP port is not looked at.',
   },
   {
     path: 'causeway.node_secret',

@@ -122,7 +122,14 @@ export const errorCatalogue = {
     retry: 'later',
     log: 'warn',
     exitCode: exitCodes.refused,
-    text: 'Too many failed logins from this address. A correct API key is still accepted.',
+    text: 'Too many failed logins from this address or the network around it. On the worker port a correct API key is still accepted; on the HTTP port the secret is not looked at before a minute has passed.',
+  },
+  SECRET_PLACEHOLDER: {
+    kind: 'forbidden',
+    retry: 'never',
+    log: 'warn',
+    exitCode: exitCodes.refused,
+    text: 'The secret of the HTTP port (`security.secret`) is a placeholder such as `CHANGEME`, or too short: everybody knows it or can guess it. `/causeway/v1` stays shut until there is another one, at least 8 characters that stand in no example.',
   },
   NOT_LOGGED_IN: {
     kind: 'unauthenticated',

@@ -19,12 +19,17 @@ export class TokenBucket {
 
   /** Takes one token; false when there is none. */
   take(monotonicMs: number): boolean {
+    if (!this.hasToken(monotonicMs)) return false;
+    this.#tokens -= 1;
+    return true;
+  }
+
+  /** Whether `take` would succeed. */
+  hasToken(monotonicMs: number): boolean {
     const elapsedMs = Math.max(0, monotonicMs - this.#filledAtMs);
     this.#filledAtMs = monotonicMs;
     const refill = (elapsedMs * this.#options.tokensPerMinute) / 60_000;
     this.#tokens = Math.min(this.#options.capacity, this.#tokens + refill);
-    if (this.#tokens < 1) return false;
-    this.#tokens -= 1;
-    return true;
+    return this.#tokens >= 1;
   }
 }

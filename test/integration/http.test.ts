@@ -17,6 +17,7 @@ import { HttpServer, type HttpServerOptions } from '../../src/transport/http/htt
 import type { ComponentHealth, OperatorViews } from '../../src/transport/http/operator-views.js';
 import { TlsFiles } from '../../src/transport/tls/tls-files.js';
 import { testCertificate } from '../fixtures/tls/paths.js';
+import { recordingMetrics } from '../memory/recording-metrics.js';
 import { RecordingLog } from '../memory/silent-log.js';
 
 const clock = new SystemClock();
@@ -204,20 +205,20 @@ describe('the HTTP port', () => {
     expect(operations.putKey).not.toHaveBeenCalled();
   });
 
-  it('without secure endpoints has no such paths, and still serves the CLI', async () => {
+  it('without secure endpoints has no such paths, administration included', async () => {
     await startServer({ secureEndpoints: false });
-    for (const path of guarded) await expectJson(path, 404, expect.anything(), authorised);
-    await expectJson('/causeway/v1/status', 200, { version: '1.0.0' }, authorised);
-    await expectJson('/causeway/v1/status', 401, refusal);
+    for (const path of [...guarded, '/causeway/v1/status', '/causeway/v1/keys/k1']) {
+      await expectJson(path, 404, expect.anything(), authorised);
+      await expectJson(path, 404, expect.anything());
+    }
   });
 
   it('with an empty secret opens to nobody', async () => {
     await startServer({ secret: '' });
-    for (const path of guarded) {
+    for (const path of [...guarded, '/causeway/v1/status']) {
       await expectJson(path, 401, refusal);
       await expectJson(path, 401, refusal, { headers: { 'x-tyk-authorization': '' } });
     }
-    await expectJson('/causeway/v1/status', 404, expect.anything());
   });
 
   it('answers unknown paths with 404', async () => {
@@ -472,11 +473,12 @@ async function startServer(options: Partial<HttpServerOptions> = {}, before = as
       host: '127.0.0.1',
       secureEndpoints: true,
       secret,
+      failedLoginsPerMinuteMax: 30,
       profiler: false,
       readinessRenewalSeconds: 10,
       ...options,
     },
-    { log, clock, views, operations },
+    { log, clock, metrics: recordingMetrics(), views, operations },
   );
   const started = server;
   cleanUps.push(() => started.stop(clock.nowMs()));

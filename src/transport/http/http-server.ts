@@ -2,13 +2,15 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer, Server as TlsServer } from 'node:https';
 import type { SecureContext, SecureContextOptions } from 'node:tls';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
-import { CausewayError, describeError } from '../../errors/causeway-error.js';
+import { plainAddress } from '../../domain/network-source.js';
+import { CausewayError, describeError, toCausewayError } from '../../errors/causeway-error.js';
 import type { Clock, Timer } from '../../ports/clock.js';
 import type { Component } from '../../ports/component.js';
 import type { Log } from '../../ports/log.js';
+import type { Metrics } from '../../ports/metrics.js';
 import type { AdminOperations } from './admin-operations.js';
 import { addAdminRoutes } from './admin-routes.js';
-import { createGuard, guardHeader, guardRefusal } from './administrative-guard.js';
+import { AdministrativeGuard, guardHeader } from './administrative-guard.js';
 import { sendError } from './error-reply.js';
 import { addProbeRoutes, addSecureRoutes } from './operator-routes.js';
 import type { OperatorViews } from './operator-views.js';
@@ -23,10 +25,12 @@ export interface HttpServerOptions {
   readonly host?: string | undefined;
   /** With `http_server_options.use_ssl`. */
   readonly tls?: TlsTerms | undefined;
-  /** The option `security.enable_http_secure_endpoints`. */
+  /** The option `security.enable_http_secure_endpoints`. Off: no guarded path exists, administration included. */
   readonly secureEndpoints: boolean;
   /** The option `security.secret`. Secret; empty: guarded paths refuse everybody. */
   readonly secret: string;
+  /** The option `causeway.failed_logins_per_minute`. */
+  readonly failedLoginsPerMinuteMax: number;
   /** The option `enable_http_profiler`. */
   readonly profiler: boolean;
   /** The option `healthcheck.cache_renewal_period`. */
@@ -45,6 +49,8 @@ export interface TlsTerms {
 const pathPartCharactersMax = 4_096;
 const bodyBytesMax = 1024 * 1024;
 const requestTimeoutMs = 30_000;
+/** By then a host that failed too often may try again. */
+const retryAfterSeconds = 60;
 
 /** The HTTP port: probes, metrics, what operators look at, and the routes that the CLI uses. */
 export class HttpServer implements Component {
@@ -63,6 +69,7 @@ export class HttpServer implements Component {
     dependencies: {
       readonly log: Log;
       readonly clock: Clock;
+      readonly metrics: Metrics;
       readonly views: OperatorViews;
       readonly operations: AdminOperations;
     },
@@ -90,10 +97,17 @@ export class HttpServer implements Component {
     this.#addHooks();
     addProbeRoutes(this.#http, this.#readiness, views);
     if (this.#profiler !== undefined) addProfilerRoutes(this.#http, this.#profiler);
-    if (options.secureEndpoints) this.#addGuarded('', (http) => addSecureRoutes(http, views));
-    if (options.secret !== '') {
-      this.#addGuarded('/causeway/v1', (http) => addAdminRoutes(http, operations));
-    }
+    if (options.secureEndpoints)
+      this.#addGuarded(dependencies, (http, guard) => {
+        addSecureRoutes(http, views);
+        http.register(
+          async (administration) => {
+            administration.addHook('onRequest', async () => guard.admitAdministration());
+            addAdminRoutes(administration, operations);
+          },
+          { prefix: '/causeway/v1' },
+        );
+      });
   }
 
   /** Reads readiness once, then listens. Rejects with PORT_BUSY. */
@@ -197,18 +211,28 @@ export class HttpServer implements Component {
     http.setErrorHandler((thrown, _, reply) => sendError(reply, thrown, this.#log));
   }
 
-  #addGuarded(prefix: string, addRoutes: (http: FastifyInstance) => void): void {
-    const opens = createGuard(this.#options.secret);
-    this.#http.register(
-      async (http) => {
-        http.addHook('onRequest', async (request: FastifyRequest, reply: FastifyReply) => {
-          if (!opens(request.headers[guardHeader])) return reply.code(401).send({ error: guardRefusal });
+  /** One guard, and with it one count of failures, for every path that is not for everybody. */
+  #addGuarded(
+    ports: { readonly clock: Clock; readonly metrics: Metrics },
+    addRoutes: (http: FastifyInstance, guard: AdministrativeGuard) => void,
+  ): void {
+    const { secret, failedLoginsPerMinuteMax: failuresPerMinuteMax } = this.#options;
+    const guard = new AdministrativeGuard({ secret, failuresPerMinuteMax }, { ...ports, log: this.#log });
+    this.#http.register(async (http) => {
+      http.addHook('onRequest', async (request: FastifyRequest, reply: FastifyReply) => {
+        try {
+          guard.admit(request.headers[guardHeader], plainAddress(request.socket.remoteAddress));
           return undefined;
-        });
-        addRoutes(http);
-      },
-      { prefix },
-    );
+        } catch (thrown) {
+          const error = toCausewayError(thrown);
+          // As the field answers it, without a code.
+          if (error.code === 'API_KEY_REFUSED') return reply.code(401).send({ error: error.message });
+          reply.header('retry-after', String(retryAfterSeconds));
+          throw error;
+        }
+      });
+      addRoutes(http, guard);
+    });
   }
 }
 

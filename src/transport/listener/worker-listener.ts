@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { limits } from '../../domain/limits.js';
+import { plainAddress } from '../../domain/network-source.js';
 import { CausewayError, describeError } from '../../errors/causeway-error.js';
 import type { Clock, Timer } from '../../ports/clock.js';
 import type { Component } from '../../ports/component.js';
@@ -168,11 +169,6 @@ export class WorkerListener implements Component {
   #destroy(selects: (connection: IncomingConnection) => boolean): void {
     for (const connection of this.#connections) if (selects(connection)) connection.socket.destroy();
   }
-}
-
-/** `::ffff:10.0.0.1`, as a dual-stack socket spells it, is `10.0.0.1` to everybody else. */
-function plainAddress(address: string | undefined): string {
-  return (address ?? 'unknown').replace(/^::ffff:(?=\d+\.)/, '');
 }
 
 function portError(thrown: NodeJS.ErrnoException, address: string): CausewayError {

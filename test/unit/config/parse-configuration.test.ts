@@ -119,8 +119,8 @@ describe('old and foreign names', () => {
   });
 
   test('the security object is found under its misprinted key', () => {
-    const parsed = parse({ 'basic-config-and-security/security': { secret: 'x' } });
-    expect(parsed.configuration.security.secret).toBe('x');
+    const parsed = parse({ 'basic-config-and-security/security': { secret: 'well-kept' } });
+    expect(parsed.configuration.security.secret).toBe('well-kept');
     expect(texts(parsed.warnings)).toEqual([
       '"basic-config-and-security/security" is read as security (tyk_sink.conf:2)',
     ]);
