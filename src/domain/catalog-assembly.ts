@@ -1,6 +1,7 @@
 import { type Definition, definitionKey, sameVisibility } from './definition.js';
 import type { Organisation, User } from './organisation.js';
 import { bySource, type Claim, type Resolved, resolveClaims, type SourceProblem } from './resolve-claims.js';
+import { letStandInsGiveWay, standsThere } from './stand-ins.js';
 
 /** What the sources say, each list in the order of its sources. */
 export interface CatalogClaims {
@@ -101,9 +102,13 @@ export class CatalogAssembly {
         return lastGood(source).some((definition) => keyOf(definition) === key);
       },
     });
-    quarantined.push(...resolved.quarantined);
-    this.#definitions = bySourceOf(resolved.items);
-    return resolved.items.map(({ item }) => item);
+    const stood = (source: string, place: string) =>
+      [...listOf(before.get(source)), ...lastGood(source)].some((former) => standsThere(former, place));
+    const { items, gaveWay } = letStandInsGiveWay(resolved.items, stood);
+    const missing = new Set(given.filter((claim) => claim.missing).map(({ source }) => source));
+    quarantined.push(...resolved.quarantined, ...gaveWay.filter(({ source }) => !missing.has(source)));
+    this.#definitions = bySourceOf(items);
+    return items.map(({ item }) => item);
   }
 }
 

@@ -17,6 +17,8 @@ export interface Claim<Item> {
 export interface Resolved<Item> {
   readonly source: string;
   readonly item: Item;
+  /** Not what the source says now: it is broken, or missing and perhaps back in a moment. */
+  readonly standIn: boolean;
 }
 
 export interface ClaimRules<Item> {
@@ -56,7 +58,8 @@ export function resolveClaims<Item>(
     if (problem !== undefined) quarantined.push(problem);
     const lastGood = item === undefined;
     for (const claimed of lastGood ? rules.lastGood(source) : [item]) {
-      const contender = { source, item: claimed, key: rules.keyOf(claimed), missing, lastGood };
+      const key = rules.keyOf(claimed);
+      const contender = { source, item: claimed, key, missing, lastGood, standIn: lastGood || missing };
       const holder = winners.get(contender.key);
       if (holder === undefined) {
         winners.set(contender.key, contender);
@@ -78,7 +81,7 @@ export function resolveClaims<Item>(
     });
     for (const item of rules.lastGood(loser.source)) {
       const key = rules.keyOf(item);
-      if (!winners.has(key)) winners.set(key, { ...loser, item, key, lastGood: true });
+      if (!winners.has(key)) winners.set(key, { ...loser, item, key, lastGood: true, standIn: true });
     }
   }
   return { items: [...winners.values()].sort(bySource), quarantined: quarantined.sort(bySource) };

@@ -24,6 +24,12 @@ export class MemoryCatalog extends MemoryStore implements Catalog {
     this.announce();
   }
 
+  /** From one state to another, with nothing in between. */
+  replace(...definitions: readonly Definition[]): void {
+    this.#definitions.clear();
+    this.put(...definitions);
+  }
+
   announce(): void {
     for (const listener of this.#listeners) listener();
   }

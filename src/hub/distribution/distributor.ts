@@ -10,7 +10,8 @@ import type { Clock, Timer } from '../../ports/clock.js';
 import type { Component } from '../../ports/component.js';
 import type { Log } from '../../ports/log.js';
 import type { Metrics } from '../../ports/metrics.js';
-import { type HeldRemoval, HeldRemovals } from './held-removals.js';
+import { heldNoteKey, readHeldNote } from './held-note.js';
+import { type HeldRemoval, HeldRemovals, type WantedRemovals } from './held-removals.js';
 import {
   applyDifference,
   changesOf,
@@ -19,6 +20,7 @@ import {
   type OrganisationSnapshot,
   type SnapshotDifference,
 } from './organisation-snapshot.js';
+import { readPlaces } from './successors.js';
 import { readUnsettledNote, settlingChanges, unsettledNote, unsettledNoteKey } from './unsettled-changes.js';
 
 const retryDelayMinMs = 500;
@@ -199,9 +201,11 @@ export class Distributor implements Component {
       }
       own.set(definitionKey(definition.kind, definition.id), definition);
     }
+    const switchedOff = new Set(state.switchedOff.map(nameOf));
     const planned: PlannedChange[] = [];
     for (const [organisation, definitions] of next) {
-      const plan = this.#plan(organisation, definitions);
+      await readPlaces(this.#snapshots.get(organisation)?.definitions, definitions);
+      const plan = this.#plan(organisation, definitions, (one) => switchedOff.has(nameOf(one)));
       if (plan.changes.length > 0 || this.#unsettled.has(organisation)) planned.push(plan);
     }
     await this.#note(planned);
@@ -220,11 +224,15 @@ export class Distributor implements Component {
     this.#measure();
   }
 
-  #plan(organisation: OrganisationId, next: ReadonlyMap<DefinitionKey, Definition>): PlannedChange {
+  #plan(
+    organisation: OrganisationId,
+    next: ReadonlyMap<DefinitionKey, Definition>,
+    isSwitchedOff: WantedRemovals['isSwitchedOff'],
+  ): PlannedChange {
     const current = this.#snapshots.get(organisation) ?? emptySnapshot(organisation);
     const difference = differenceOf(current.definitions, next);
     const removed = this.#parts.holdRemovals
-      ? this.#held.pass(current, difference.removed)
+      ? this.#held.pass(current, { removed: difference.removed, next, isSwitchedOff })
       : difference.removed;
     const shipped = { put: difference.put, removed };
     const changes = changesOf(current.definitions, shipped);
@@ -236,12 +244,17 @@ export class Distributor implements Component {
 
   /** From here on workers may see what is planned, and a crash may come between any two steps. */
   async #note(planned: readonly PlannedChange[]): Promise<void> {
-    if (planned.length === 0) return;
+    const held = this.#held.notes();
+    if (planned.length + held.put.length + held.settled.length === 0) return;
     for (const { organisation, changes } of planned) {
       this.#unsettled.set(organisation, [...(this.#unsettled.get(organisation) ?? []), ...changes]);
     }
     const notes = [...this.#unsettled].map(([organisation, changes]) => unsettledNote(organisation, changes));
-    await this.#untilDone('catalog copy', () => this.#parts.catalogCopy.writeDefinitions(notes, []));
+    const settled = held.settled.map((organisation) => ({ organisation, key: heldNoteKey }));
+    await this.#untilDone('catalog copy', () =>
+      this.#parts.catalogCopy.writeDefinitions([...notes, ...held.put], settled),
+    );
+    this.#held.notesWritten();
   }
 
   async #record(planned: readonly PlannedChange[]): Promise<void> {
@@ -307,6 +320,11 @@ export class Distributor implements Component {
       const noted = readUnsettledNote(definition);
       if (noted !== undefined) {
         this.#unsettled.set(definition.organisation, noted);
+        continue;
+      }
+      const held = readHeldNote(definition);
+      if (held !== undefined) {
+        this.#held.restore(definition.organisation, held);
         continue;
       }
       const own = byOrganisation.get(definition.organisation) ?? new Map<DefinitionKey, Definition>();
@@ -384,4 +402,8 @@ function withHeld<Person extends { readonly id: string }>(
 ): readonly Person[] {
   const present = new Set(next.map(({ id }) => id));
   return [...next, ...before.filter((person) => !present.has(person.id) && isHeld(person))];
+}
+
+function nameOf({ organisation, kind, id }: Pick<Definition, 'organisation' | 'kind' | 'id'>): string {
+  return `${organisation}/${definitionKey(kind, id)}`;
 }

@@ -5,6 +5,7 @@ import {
   definitionKey,
   sameVisibility,
 } from '../../domain/definition.js';
+import { placesOf } from '../../domain/definition-places.js';
 import type { OrganisationId } from '../../domain/identifiers.js';
 
 /** The definitions in force for one organisation. Immutable; each accepted change makes a new one. */
@@ -56,34 +57,57 @@ export function applyDifference(
   return { organisation: snapshot.organisation, revision: snapshot.revision + 1, definitions };
 }
 
-/** The log entries for a difference: removals last, so that a moved listen path is never without an API. */
+/**
+ * The log entries for a difference. What is removed follows directly what takes its place, so that a delivery holds both
+ * or neither (a delivery does not end between them: see view-stream.ts); all other removals come last.
+ */
 export function changesOf(
   current: ReadonlyMap<DefinitionKey, Definition>,
   difference: SnapshotDifference,
 ): readonly DefinitionChange[] {
-  return [
-    ...difference.put.map((definition): DefinitionChange => {
-      const before = current.get(definitionKey(definition.kind, definition.id));
-      return {
-        type: 'definition',
-        kind: definition.kind,
-        id: definition.id,
-        hash: definition.hash,
-        before: before?.visibility,
-        after: definition.visibility,
-      };
-    }),
-    ...difference.removed.map(
-      (definition): DefinitionChange => ({
-        type: 'definition',
-        kind: definition.kind,
-        id: definition.id,
-        hash: undefined,
-        before: definition.visibility,
-        after: undefined,
-      }),
-    ),
-  ];
+  const waiting = new Set(difference.removed);
+  const byPlace = new Map<string, Definition[]>();
+  for (const definition of difference.removed) {
+    for (const place of placesIn(definition)) {
+      byPlace.set(place, [...(byPlace.get(place) ?? []), definition]);
+    }
+  }
+  const changes: DefinitionChange[] = [];
+  for (const definition of difference.put) {
+    changes.push(putOf(definition, current.get(definitionKey(definition.kind, definition.id))));
+    if (waiting.size === 0) continue;
+    for (const before of placesIn(definition).flatMap((place) => byPlace.get(place) ?? [])) {
+      if (waiting.delete(before)) changes.push(removalOf(before));
+    }
+  }
+  return [...changes, ...[...waiting].map(removalOf)];
+}
+
+function placesIn(definition: Definition): readonly string[] {
+  const { sole, label } = placesOf(definition);
+  return label === undefined ? sole : [...sole, label];
+}
+
+function putOf(definition: Definition, before: Definition | undefined): DefinitionChange {
+  return {
+    type: 'definition',
+    kind: definition.kind,
+    id: definition.id,
+    hash: definition.hash,
+    before: before?.visibility,
+    after: definition.visibility,
+  };
+}
+
+function removalOf(definition: Definition): DefinitionChange {
+  return {
+    type: 'definition',
+    kind: definition.kind,
+    id: definition.id,
+    hash: undefined,
+    before: definition.visibility,
+    after: undefined,
+  };
 }
 
 function sameDefinition(a: Definition, b: Definition): boolean {

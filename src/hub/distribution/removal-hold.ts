@@ -12,10 +12,18 @@ const oneActMs = 10_000;
  * half of it within {@link oneActMs}, is held for a person to confirm. What is held stays held until then,
  * however small its part of the whole has become; only its return ends that. Identity providers are counted
  * with everything else only: losing the single one of them is ordinary.
+ *
+ * It is asked only about what is gone without a trace: a definition that another has taken the place of, or that a
+ * person switched off, is no loss.
  */
 export class RemovalHold {
   readonly #recent: { readonly atMs: number; readonly kind: DefinitionKind }[] = [];
-  #held: ReadonlySet<DefinitionKey> = new Set();
+  #held: ReadonlySet<DefinitionKey>;
+
+  /** `held`: what an earlier life of the hub held. */
+  constructor(held: Iterable<DefinitionKey> = []) {
+    this.#held = new Set(held);
+  }
 
   /**
    * The removals to hold, of those wanted against what is in force. `nowMs`: monotonic, so that a correction

@@ -7,8 +7,8 @@ import {
   sameVisibility,
   type Visibility,
 } from '../../domain/definition.js';
-import { hashDefinition } from '../../domain/definition-hash.js';
 import type { OrganisationId } from '../../domain/identifiers.js';
+import { makeNote, type NoteId, noteKeyOf, readNote } from './catalog-note.js';
 
 /*
  * Workers see a change as soon as it is in memory; the copy on disk has it only after the log has. When the
@@ -16,40 +16,22 @@ import type { OrganisationId } from '../../domain/identifiers.js';
  * nothing differs, and whoever saw the change would keep it for ever. So the changes of an organisation are
  * noted in the copy before anybody can see them, and what is still noted there at a start is announced again,
  * whatever the catalog says.
- *
- * The note is an entry of the copy like any other, under an id that no definition has, so that it is written
- * with the same care and taken back in the same step that saves the result.
  */
 
-const noteKind = 'policy';
-const noteId = '\u0000unsettled';
+const noteId: NoteId = '\u0000unsettled';
 
-export const unsettledNoteKey: DefinitionKey = definitionKey(noteKind, noteId);
+export const unsettledNoteKey: DefinitionKey = noteKeyOf(noteId);
 
 export function unsettledNote(
   organisation: OrganisationId,
   changes: readonly DefinitionChange[],
 ): Definition {
-  const body = Buffer.from(JSON.stringify(changes), 'utf8');
-  return {
-    kind: noteKind,
-    id: noteId,
-    organisation,
-    name: 'changes under way',
-    hash: hashDefinition('plain', body, undefined),
-    visibility: { tags: [], tagsDisabled: true, ownerUsers: [], ownerGroups: [] },
-    form: 'plain',
-    body,
-    oas: undefined,
-    source: '',
-  };
+  return makeNote(organisation, noteId, 'changes under way', changes);
 }
 
 /** undefined: an ordinary definition. */
 export function readUnsettledNote(definition: Definition): readonly DefinitionChange[] | undefined {
-  if (definition.kind !== noteKind || definition.id !== noteId) return undefined;
-  const changes = readJson(definition.body);
-  return Array.isArray(changes) ? changes.filter(isDefinitionChange) : [];
+  return readNote(definition, noteId)?.filter(isDefinitionChange);
 }
 
 /**
@@ -92,14 +74,6 @@ export function settlingChanges(
 /** Every view that sees a definition under `seen` is told of this change. */
 function reaches({ before, after }: DefinitionChange, seen: Visibility): boolean {
   return [before, after].some((one) => one !== undefined && sameVisibility(one, seen));
-}
-
-function readJson(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString('utf8'));
-  } catch {
-    return undefined;
-  }
 }
 
 function isDefinitionChange(value: unknown): value is DefinitionChange {

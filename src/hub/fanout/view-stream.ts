@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import type { Change } from '../../domain/change.js';
 import type { Definition, DefinitionKey } from '../../domain/definition.js';
 import { type AlreadyKnown, type DeliveredChange, selectChanges } from '../../domain/delivered-change.js';
 import { isAtMostOnce } from '../../domain/key-event.js';
@@ -81,7 +82,7 @@ export class ViewStream {
   }
 
   async #build(from: number, after: number, known: AlreadyKnown): Promise<Delta | undefined> {
-    const entries = await this.#tail.read(from);
+    const entries = withoutHalves(await this.#tail.read(from));
     const last = entries[entries.length - 1];
     if (last === undefined) return undefined;
     const selected = selectChanges(entries, this.scope, this.#inForce, known);
@@ -105,7 +106,19 @@ export class ViewStream {
   }
 }
 
-/** As many changes from the front as fit into `bytesMax`, at least one. */
+/**
+ * Entries that end where a delivery may. What a definition replaces is removed by the entries behind it, and the worker
+ * is to get both in one: so the last definition of a full page waits for the page that has all of it.
+ */
+function withoutHalves(entries: readonly Change[]): readonly Change[] {
+  const last = entries[entries.length - 1];
+  const mayGoOn = entries.length >= limits.deltaChangesMax && entries.length > 1;
+  return mayGoOn && last?.body.type === 'definition' && last.body.after !== undefined
+    ? entries.slice(0, -1)
+    : entries;
+}
+
+/** As many changes from the front as fit into `bytesMax`, at least one. Removals weigh nothing: they stay with it. */
 function firstOf(changes: readonly DeliveredChange[], bytesMax: number): readonly DeliveredChange[] {
   let bytes = 0;
   for (const [index, { body }] of changes.entries()) {
