@@ -51,10 +51,12 @@ export async function makeFirstStart(
 }
 
 /** The secret of the HTTP port for a hub whose configuration has none: kept in the credentials file. */
-export async function httpSecretOf(configuration: Configuration): Promise<string> {
+export async function httpSecretOf(configuration: Configuration, log: Log): Promise<string> {
   if (configuration.security.secret !== '') return configuration.security.secret;
   const known = await readCredentials(configuration.causeway.dataPath);
-  return known?.http_secret || newSecret();
+  if (known?.http_secret) return known.http_secret;
+  log.info('no secret for the HTTP port was known; a new one was made, and stands in the credentials file');
+  return newSecret();
 }
 
 /** Brings the credentials file up to date with where the hub listens now. */

@@ -9,6 +9,8 @@ import type { HubEnvironment, HubStores } from './hub-graph.js';
 export interface OpenedStores extends HubStores {
   /** Nothing outside this process is used: a first start may fill the stores with the examples. */
   readonly standalone: boolean;
+  /** The embedded store took the place of one that was lost: this is no first start. */
+  readonly replaced: boolean;
   /** Closes all in reverse. May be called twice. */
   close(): Promise<void>;
 }
@@ -26,7 +28,10 @@ const redisWaitMs = 2_000;
  * in the data folder whatever the control plane is; keys and the catalog may be elsewhere. A store that is away
  * is no reason not to start. Drivers are loaded only when they are used.
  */
-export async function openStores(environment: HubEnvironment): Promise<OpenedStores> {
+export async function openStores(
+  environment: HubEnvironment,
+  { acceptLoss }: { readonly acceptLoss: boolean } = { acceptLoss: false },
+): Promise<OpenedStores> {
   const { configuration, clock, log } = environment;
   const { storageType, analytics, causeway } = configuration;
   const embedded = await openEmbeddedStores({
@@ -34,6 +39,7 @@ export async function openStores(environment: HubEnvironment): Promise<OpenedSto
     clock,
     log,
     changeLogEntriesMax: causeway.changeLogEntriesMax,
+    acceptLoss,
   });
   const opened: (() => Promise<void>)[] = [() => embedded.close()];
   const close = async (): Promise<void> => {
@@ -56,11 +62,12 @@ export async function openStores(environment: HubEnvironment): Promise<OpenedSto
         folder: causeway.dataPath,
       });
     }
-    const { changeLog, spool, sink, catalogCopy } = embedded;
+    const { changeLog, spool, sink, catalogCopy, replaced } = embedded;
     return {
       ...{ changeLog, spool, sink, catalogCopy, keyStore, signals },
       catalog: catalog.store,
       pokeCatalog: catalog.poke,
+      replaced,
       standalone: storageType === 'embedded' && analytics.type === 'embedded',
       close,
     };

@@ -23,6 +23,8 @@ export interface RunHubOptions {
   readonly parsed: ParsedConfiguration;
   /** Started with `--embedded`: guarded pages are on unless the configuration says otherwise. */
   readonly embedded: boolean;
+  /** Go on without a store that the data folder has lost. Default false. */
+  readonly acceptDataLoss?: boolean;
 }
 
 export interface RunningHub {
@@ -51,7 +53,11 @@ export const bufferBlockBytes = 64 * 1024;
  * Starts a hub and resolves when it takes workers. Rejects with the CausewayError that says why it cannot.
  * The caller decides what stops it: this function installs no signal handlers.
  */
-export async function runHub({ parsed, embedded: standalone }: RunHubOptions): Promise<RunningHub> {
+export async function runHub({
+  parsed,
+  embedded: standalone,
+  acceptDataLoss = false,
+}: RunHubOptions): Promise<RunningHub> {
   Buffer.poolSize = bufferBlockBytes;
   const { configuration } = parsed;
   const clock = new SystemClock();
@@ -73,12 +79,13 @@ export async function runHub({ parsed, embedded: standalone }: RunHubOptions): P
   };
   const startedAtMs = clock.nowMs();
   const { dataPath, catalogPath } = configuration.causeway;
-  const stores = await openStores(environment);
+  const stores = await openStores(environment, { acceptLoss: acceptDataLoss });
   const drainTimeoutMs = configuration.causeway.drainTimeoutSeconds * 1_000;
   const stack = new ComponentStack(clock, log);
   try {
-    const firstStart = stores.standalone && (await makeFirstStart(configuration, stores, log));
-    const httpSecret = await httpSecretOf(configuration);
+    const firstStart =
+      stores.standalone && !stores.replaced && (await makeFirstStart(configuration, stores, log));
+    const httpSecret = await httpSecretOf(configuration, log);
     const graph = buildHubGraph(stores, environment);
     const httpTls = tlsFiles(configuration.http.tls, 'http_server_options', environment);
     const http = buildHttp(parsed, environment, graph, {

@@ -12,6 +12,10 @@ import { printStartBanner, startLine } from './start-banner.js';
 
 export function describeStart(command: Command): Command {
   return addConfigurationOptions(command)
+    .option(
+      '--accept-data-loss',
+      'go on, this once, without what the data folder has lost; see DATA_FOLDER_LOST',
+    )
     .description('run a hub until SIGTERM or SIGINT')
     .addHelpText(
       'after',
@@ -24,7 +28,11 @@ The log goes to standard output: lines for people on a terminal, JSON elsewhere.
     );
 }
 
-export async function start(context: CliContext, options: ConfigurationOptions): Promise<number> {
+interface StartOptions extends ConfigurationOptions {
+  readonly acceptDataLoss?: boolean;
+}
+
+export async function start(context: CliContext, options: StartOptions): Promise<number> {
   const path = configurationPath(options);
   if (path === undefined && options.embedded !== true) {
     throw new CausewayError('CONFIG_MISSING', 'nothing says how this hub is to be configured');
@@ -41,7 +49,11 @@ export async function start(context: CliContext, options: ConfigurationOptions):
     overrides: configurationOverrides(options),
     knownEnvironmentNames: commandEnvironmentNames,
   });
-  const hub = await runHub({ parsed, embedded: options.embedded === true });
+  const hub = await runHub({
+    parsed,
+    embedded: options.embedded === true,
+    acceptDataLoss: options.acceptDataLoss === true,
+  });
   const ignoreSignals = context.onStopSignal((signal) => void hub.stop(signal));
   const facts = { ...hub, version, dataOption: options.data };
   if (context.stdout.isTerminal) {

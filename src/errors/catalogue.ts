@@ -82,6 +82,13 @@ export const errorCatalogue = {
     exitCode: exitCodes.dataFolder,
     text: 'The data folder cannot be created or written.',
   },
+  DATA_FOLDER_LOST: {
+    kind: 'conflict',
+    retry: 'never',
+    log: 'error',
+    exitCode: exitCodes.dataFolder,
+    text: 'The data folder has served before, but its store (`causeway.mdb`) is missing, emptied, an older copy or that of another folder. Taking that for a first start would take the keys from the workers. Put the right file back, or start once with `--accept-data-loss`: a new change log begins, workers get snapshots, and what was in the store is gone.',
+  },
   CERTIFICATE_INVALID: {
     kind: 'invalid',
     retry: 'never',

@@ -29,6 +29,8 @@ export interface Cursor extends CursorOwner {
 export interface ChangeLog {
   /** Names this log's history: another value means that sequence numbers start anew. */
   readonly epoch: string;
+  /** It took the place of one that was lost: who has no cursor in it may have missed events. Default false. */
+  readonly replaced?: boolean;
   /** Durable, numbered and in order when it resolves. */
   append(changes: readonly NewChange[]): Promise<readonly Change[]>;
   /**

@@ -139,6 +139,8 @@ export class ZoneFeed {
     await changeLog.moveCursor({ ...this.owner, sequence: position, atMs });
     this.#position = position;
     this.#onceThrough = onceThrough;
+    // Its cursor may have gone with the log that was lost, and with it what it had not fetched yet.
+    if (after === undefined && changeLog.replaced === true) this.#parts.onMissed();
   }
 
   async #poll(poll: Poll): Promise<readonly BatchEvent[]> {

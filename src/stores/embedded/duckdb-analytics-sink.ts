@@ -1,4 +1,4 @@
-import { chmod } from 'node:fs/promises';
+import { chmod, rename, rm, stat } from 'node:fs/promises';
 import type { DuckDBAppender, DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { type AnalyticsColumnKind, analyticsColumns } from '../../domain/analytics-columns.js';
 import { type AnalyticsRow, readAnalyticsRecords } from '../../domain/analytics-record.js';
@@ -12,6 +12,15 @@ import { yieldTurn } from '../../std/yield-turn.js';
 export interface DuckdbAnalyticsSinkOptions {
   readonly file: string;
   readonly log: Log;
+  /**
+   * Whose file it is. One of another data folder is not written to, because its spool position would hide batches,
+   * unless it is to be adopted. Undefined: nobody asks.
+   */
+  readonly owner?: { readonly id: string; readonly adopt: boolean };
+  /** There was one: if it is missing or empty now, analytics were lost, and that is said. */
+  readonly expected?: boolean;
+  /** Called each time the file has been opened. */
+  readonly onOpened?: () => Promise<void>;
 }
 
 interface Opened {
@@ -23,7 +32,8 @@ interface Opened {
 /**
  * Analytics in a DuckDB file: table `tyk_analytics` with the columns of the field,
  * `tyk_analytics_aggregate_payloads` with what pumps have summed up, as they sent it, and
- * `causeway_spool_position`, which holds the position of the last batch stored.
+ * `causeway_spool_position`, which holds the position of the last batch stored, and `causeway_identity`, the data
+ * folder that it belongs to.
  *
  * The engine takes a fifth of a second to load, so that it opens behind the start of the hub: until then
  * `notReady` says so and batches wait in the spool. An open that fails, for example because somebody looks at
@@ -35,6 +45,7 @@ export class DuckdbAnalyticsSink implements AnalyticsSink, Component {
   #opening: Promise<Opened> | undefined;
   #trouble: string | undefined = 'the analytics store is opening';
   #stopped = false;
+  #saidMissing = false;
   /** One transaction at a time: they share a connection. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -165,16 +176,49 @@ export class DuckdbAnalyticsSink implements AnalyticsSink, Component {
 
   async #openFile(): Promise<Opened> {
     const module = await import('@duckdb/node-api');
+    const isNew = await isMissingOrEmpty(this.#options.file);
+    if (isNew) await makeRoom(this.#options.file);
     const instance = await module.DuckDBInstance.create(this.#options.file, engineOptions);
     try {
       const connection = await instance.connect();
       await connection.run(createTables);
+      await this.#claim(connection);
       await this.#keepPrivate();
+      if (isNew && this.#options.expected === true && !this.#saidMissing) {
+        this.#saidMissing = true;
+        this.#options.log.error(
+          'the analytics file was missing or empty: earlier analytics are lost, a new file was begun',
+          {
+            code: 'DATA_FOLDER_LOST',
+            file: this.#options.file,
+          },
+        );
+      }
+      await this.#options.onOpened?.();
       return { module, instance, connection };
     } catch (error) {
       instance.closeSync();
       throw error;
     }
+  }
+
+  async #claim(connection: DuckDBConnection): Promise<void> {
+    const { owner, file } = this.#options;
+    if (owner === undefined) return;
+    const known = await firstText(connection, 'SELECT id FROM causeway_identity');
+    if (known === owner.id) return;
+    if (known !== undefined && !owner.adopt) {
+      throw new CausewayError(
+        'STORE_UNAVAILABLE',
+        `${file} belongs to another data folder; put the right file back, move it away, or start once with --accept-data-loss`,
+      );
+    }
+    await connection.run('BEGIN TRANSACTION');
+    // Positions count for the spool that gave them.
+    if (known !== undefined) await connection.run('DELETE FROM causeway_spool_position');
+    await connection.run('DELETE FROM causeway_identity');
+    await connection.run('INSERT INTO causeway_identity VALUES ($1)', [owner.id]);
+    await connection.run('COMMIT');
   }
 
   /** The engine has no option for the mode of its files, and makes its write-ahead log anew now and then. */
@@ -210,7 +254,8 @@ CREATE TABLE IF NOT EXISTS tyk_analytics (
 CREATE TABLE IF NOT EXISTS tyk_analytics_aggregate_payloads (
   received_at TIMESTAMPTZ, organisation VARCHAR, kind VARCHAR, payload VARCHAR
 );
-CREATE TABLE IF NOT EXISTS causeway_spool_position (position BIGINT);`;
+CREATE TABLE IF NOT EXISTS causeway_spool_position (position BIGINT);
+CREATE TABLE IF NOT EXISTS causeway_identity (id VARCHAR);`;
 
 async function insertAggregate(connection: DuckDBConnection, batch: SpooledBatch): Promise<void> {
   await connection.run(
@@ -244,6 +289,26 @@ function appendRow(module: Opened['module'], appender: DuckDBAppender, row: Anal
 async function firstNumber(connection: DuckDBConnection, sql: string): Promise<number> {
   const reader = await connection.runAndReadAll(sql);
   return Number(reader.getRows()[0]?.[0] ?? 0);
+}
+
+async function firstText(connection: DuckDBConnection, sql: string): Promise<string | undefined> {
+  const reader = await connection.runAndReadAll(sql);
+  const value = reader.getRows()[0]?.[0];
+  return typeof value === 'string' ? value : undefined;
+}
+
+async function isMissingOrEmpty(file: string): Promise<boolean> {
+  try {
+    return (await stat(file)).size === 0;
+  } catch {
+    return true;
+  }
+}
+
+/** The engine takes neither an empty file nor the write-ahead log of another. */
+async function makeRoom(file: string): Promise<void> {
+  await rm(file, { force: true });
+  await rename(`${file}.wal`, `${file}.wal.orphaned`).catch(() => {});
 }
 
 function firstLine(text: string): string {

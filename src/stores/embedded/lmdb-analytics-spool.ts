@@ -166,24 +166,28 @@ export class LmdbAnalyticsSpool implements AnalyticsSpool {
 
   #readState(): State {
     const bytes = this.#state.get(stateKey);
-    if (bytes === undefined) {
-      // The sink skips positions that it has seen. One that outlives this file, after a disk was replaced,
-      // must not take the new batches for old ones: microseconds run ahead of any count of batches.
-      const newestPosition = Math.max(0, Math.floor(this.#options.clock.nowMs())) * 1_000;
-      return { newestPosition, batches: 0, bytes: 0, identities: 0 };
-    }
-    return {
-      newestPosition: readNumberPart(bytes, 0),
-      batches: readNumberPart(bytes, 8),
-      bytes: readNumberPart(bytes, 16),
-      identities: readNumberPart(bytes, 24),
-    };
+    if (bytes !== undefined) return readState(bytes);
+    const newestPosition = firstPosition(this.#options.clock.nowMs());
+    return { newestPosition, batches: 0, bytes: 0, identities: 0 };
   }
 
   #writeState(state: State): void {
-    const { newestPosition, batches, bytes, identities } = state;
-    this.#state.put(stateKey, byteKey(newestPosition, Math.max(0, batches), Math.max(0, bytes), identities));
+    writeState(this.#state, state);
   }
+}
+
+/**
+ * For a spool that is older than the sink: positions that the sink has seen would be skipped by it, and the batches
+ * lost. Those spooled keep theirs, because the sink may have them.
+ */
+export async function moveSpoolAhead(environment: LmdbEnvironment, nowMs: number): Promise<void> {
+  const table = environment.table('spool-state');
+  await environment.transact(() => {
+    const bytes = table.get(stateKey);
+    if (bytes === undefined) return;
+    const state = readState(bytes);
+    writeState(table, { ...state, newestPosition: Math.max(state.newestPosition, firstPosition(nowMs)) });
+  });
 }
 
 interface State {
@@ -199,6 +203,27 @@ interface Header {
   readonly records: number;
   readonly bytes: number;
   readonly kind: AggregateKind | undefined;
+}
+
+function readState(bytes: Buffer): State {
+  return {
+    newestPosition: readNumberPart(bytes, 0),
+    batches: readNumberPart(bytes, 8),
+    bytes: readNumberPart(bytes, 16),
+    identities: readNumberPart(bytes, 24),
+  };
+}
+
+function writeState(table: LmdbTable, { newestPosition, batches, bytes, identities }: State): void {
+  table.put(stateKey, byteKey(newestPosition, Math.max(0, batches), Math.max(0, bytes), identities));
+}
+
+/**
+ * The sink skips positions that it has seen. One that outlives this file, after a disk was replaced, must not take
+ * the new batches for old ones: microseconds run ahead of any count of batches.
+ */
+function firstPosition(nowMs: number): number {
+  return Math.max(0, Math.floor(nowMs)) * 1_000;
 }
 
 const pieceBytes = 1024 * 1024;

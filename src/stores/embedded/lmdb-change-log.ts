@@ -16,6 +16,8 @@ export interface LmdbChangeLogOptions {
   readonly log: Log;
   /** Entries kept per organisation. Default `limits.changeLogEntriesMax`. */
   readonly entriesMax?: number;
+  /** See ChangeLog. */
+  readonly replaced?: boolean;
 }
 
 /**
@@ -29,6 +31,7 @@ export interface LmdbChangeLogOptions {
  */
 export class LmdbChangeLog implements ChangeLog {
   readonly epoch: string;
+  readonly replaced: boolean;
   readonly #environment: LmdbEnvironment;
   readonly #log: Log;
   readonly #entriesMax: number;
@@ -40,6 +43,7 @@ export class LmdbChangeLog implements ChangeLog {
   private constructor(environment: LmdbEnvironment, epoch: string, options: LmdbChangeLogOptions) {
     this.#environment = environment;
     this.epoch = epoch;
+    this.replaced = options.replaced ?? false;
     this.#log = options.log;
     this.#entriesMax = Math.max(1, options.entriesMax ?? limits.changeLogEntriesMax);
     this.#changes = environment.table('changes');
@@ -171,6 +175,19 @@ export class LmdbChangeLog implements ChangeLog {
   }
 }
 
+/** The log that opens next is a new one: its epoch tells workers that their positions are of another. */
+export async function forgetHistory(environment: LmdbEnvironment): Promise<void> {
+  const tables = ['change-epoch', 'changes', 'change-heads', 'cursors'].map((name) =>
+    environment.table(name),
+  );
+  await environment.transact(() => {
+    for (const table of tables) {
+      for (const key of [...table.getKeys({ start: firstKey })]) table.remove(key);
+    }
+  });
+}
+
+const firstKey = Buffer.from([0]);
 const trimmedPerAppendMax = 1_000;
 
 function trimmed(wanted: number, oldest: number): CausewayError {

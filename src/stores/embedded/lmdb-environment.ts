@@ -44,6 +44,18 @@ export class LmdbEnvironment {
     return this.#root.openDB<Buffer, Buffer>({ name, encoding: 'binary', keyEncoding: 'binary' });
   }
 
+  /** Of those that were ever opened. */
+  tableNames(): readonly string[] {
+    return [...this.#root.getKeys({ start: firstKey })].map((key) => key.toString('utf8').replace(/\0$/, ''));
+  }
+
+  /** Nothing was ever written. */
+  isBlank(): boolean {
+    return this.tableNames().every(
+      (name) => [...this.table(name).getKeys({ start: firstKey, limit: 1 })].length === 0,
+    );
+  }
+
   /**
    * Runs `change` in a write transaction; durable when it resolves. What `change` throws comes back as it
    * is, but what it wrote until then is committed: check first, then write. A failed commit is STORE_UNAVAILABLE.
@@ -83,6 +95,8 @@ export class LmdbEnvironment {
     if (!this.#open) throw new CausewayError('STORE_UNAVAILABLE', 'the embedded store is closed');
   }
 }
+
+const firstKey = Buffer.from([0]);
 
 function unavailable(error: unknown): CausewayError {
   return new CausewayError('STORE_UNAVAILABLE', 'the embedded store cannot be written', {

@@ -44,6 +44,18 @@ export function findLmdbFileFault(file: string): string | undefined {
   }
 }
 
+/** Number of the last transaction; 0 for a file that has none. Throws the errors of the file system. */
+export function readNewestTransaction(file: string): number {
+  const descriptor = openSync(file, 'r');
+  try {
+    const first = readHead(descriptor, 0);
+    const second = first && readHead(descriptor, first.pageBytes);
+    return Math.max(first?.transaction ?? 0, second?.transaction ?? 0);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
 function readHead(descriptor: number, offset: number): Head | undefined {
   const bytes = Buffer.alloc(headBytes);
   if (readSync(descriptor, bytes, 0, headBytes, offset) < headBytes) return undefined;

@@ -2,6 +2,7 @@ import { CausewayError, describeError } from '../../errors/causeway-error.js';
 import type { Clock } from '../../ports/clock.js';
 import type { Log } from '../../ports/log.js';
 import { openDataFolder } from './data-folder.js';
+import { DataIdentity } from './data-identity.js';
 import { DuckdbAnalyticsSink } from './duckdb-analytics-sink.js';
 import { LmdbAnalyticsSpool } from './lmdb-analytics-spool.js';
 import { LmdbCatalogCopy } from './lmdb-catalog-copy.js';
@@ -16,6 +17,8 @@ export interface EmbeddedStoresOptions {
   readonly log: Log;
   /** Change log entries kept per organisation. Default `limits.changeLogEntriesMax`. */
   readonly changeLogEntriesMax?: number;
+  /** Go on without a store that the folder has lost. Default false: that is DATA_FOLDER_LOST. */
+  readonly acceptLoss?: boolean;
 }
 
 /** Every store of a hub that stands alone, in one folder. */
@@ -26,6 +29,8 @@ export interface EmbeddedStores {
   readonly catalogCopy: LmdbCatalogCopy;
   /** Not started: it opens its file when `start` is called or with the first batch. */
   readonly sink: DuckdbAnalyticsSink;
+  /** The store took the place of one that was lost: this is no first start, now or later. */
+  readonly replaced: boolean;
   /** Writes what is pending and lets another process have the folder. May be called twice. */
   close(): Promise<void>;
 }
@@ -44,21 +49,33 @@ export async function openEmbeddedStores(options: EmbeddedStoresOptions): Promis
   try {
     const folder = await openDataFolder(options.folder);
     opened.push(() => folder.close());
-    const environment = openEnvironment(folder.file('causeway.mdb'));
+    const storeFile = folder.file('causeway.mdb');
+    const acceptLoss = options.acceptLoss ?? false;
+    const identity = await DataIdentity.read({ folder, storeFile, acceptLoss, clock, log });
+    opened.push(() => identity.close());
+    const environment = openEnvironment(storeFile);
     opened.push(() => environment.close());
+    const { id, replaced } = await identity.claim(environment);
     const keyStore = new LmdbKeyStore(environment, { clock, log });
     opened.push(() => keyStore.close());
     const changeLog = await LmdbChangeLog.open(environment, {
       clock,
       log,
+      replaced,
       ...(options.changeLogEntriesMax === undefined ? {} : { entriesMax: options.changeLogEntriesMax }),
     });
     opened.push(() => changeLog.close());
     const spool = new LmdbAnalyticsSpool(environment, { clock, log });
     const catalogCopy = new LmdbCatalogCopy(environment, { log });
-    const sink = new DuckdbAnalyticsSink({ file: folder.file('analytics.duckdb'), log });
+    const sink = new DuckdbAnalyticsSink({
+      file: folder.file('analytics.duckdb'),
+      log,
+      owner: { id, adopt: acceptLoss },
+      expected: identity.hadAnalytics,
+      onOpened: () => identity.noteAnalytics(),
+    });
     opened.push(() => sink.stop());
-    return { keyStore, changeLog, spool, catalogCopy, sink, close };
+    return { keyStore, changeLog, spool, catalogCopy, sink, replaced, close };
   } catch (error) {
     await close();
     throw error;
