@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import type { Configuration } from '../config/configuration.js';
 import type { Catalog } from '../ports/catalog.js';
 import type { ControlPlaneSignals } from '../ports/control-plane-signals.js';
 import type { KeyStore } from '../ports/key-store.js';
@@ -112,7 +111,7 @@ async function openRedis({
   });
   const signals = new KeyspaceSignals(configuration.storage, {
     ...options,
-    ...signalSettings(configuration),
+    nodeSecret: configuration.causeway.nodeSecret,
   });
   await store.open(Math.min(redisWaitMs, configuration.storage.timeoutMs));
   return {
@@ -123,8 +122,4 @@ async function openRedis({
       await store.close();
     },
   };
-}
-
-function signalSettings({ hashKeys, causeway }: Configuration) {
-  return { hashKeys, nodeSecret: causeway.nodeSecret };
 }

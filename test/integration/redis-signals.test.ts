@@ -21,7 +21,7 @@ function listen(access: RedisAccess) {
   const heard: ControlPlaneSignal[] = [];
   const log = new RecordingLog();
   const signals = new KeyspaceSignals(access, {
-    ...{ path: 'storage', clock, log, random: Math.random, hashKeys: true, nodeSecret: '' },
+    ...{ path: 'storage', clock, log, random: Math.random, nodeSecret: '' },
   });
   closing.push(() => signals.close());
   signals.subscribe((signal) => heard.push(signal));

@@ -217,7 +217,8 @@ export class KeySignals implements Component {
       const stored = sessions.get(name);
       if (stored === undefined) continue;
       const key = name.slice(sessionPrefix.length);
-      const hashed = hashKeys && looksHashed(key);
+      // As it is stored, whatever the configuration says.
+      const hashed = looksHashed(key);
       const before = owners.ownerOf(key);
       const organisation = ownerOfSession(key, stored.value);
       // Handed over to somebody else, it is gone for the one who had it.

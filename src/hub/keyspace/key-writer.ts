@@ -134,7 +134,7 @@ export class KeyWriter {
         if (stored === undefined || listed.has(name)) continue;
         if (ownerOfSession(id, stored.value) !== organisation) continue;
         listed.add(name);
-        yield { id, hashed: this.#hashKeys && looksHashed(id), remainingTtlMs: stored.remainingTtlMs };
+        yield { id, hashed: looksHashed(id), remainingTtlMs: stored.remainingTtlMs };
       }
     }
   }
@@ -190,7 +190,7 @@ export class KeyWriter {
         `the key is too long; keyNameBytesMax is ${limits.keyNameBytesMax}`,
       );
     }
-    return { id, hashed: this.#hashKeys, name };
+    return { id, hashed: this.#hashKeys || looksHashed(id), name };
   }
 }
 

@@ -10,30 +10,30 @@ export function keyspaceChannels(database: number): readonly string[] {
   return told.map((event) => `__keyevent@${database}__:${event}`);
 }
 
-/** `name`: the key that it happened to. Undefined: none that workers hold a copy of. */
-export function readKeyspaceNotification(
-  channel: string,
-  name: string,
-  hashKeys: boolean,
-): ControlPlaneSignal | undefined {
+/**
+ * `name`: the key that it happened to. Undefined: none that workers hold a copy of. What looks like a hash is told as
+ * one whatever the configuration says: the event has to be spelt as the store has the name, and for a key that
+ * happens to look like one it comes to the same name at the worker.
+ */
+export function readKeyspaceNotification(channel: string, name: string): ControlPlaneSignal | undefined {
   // Before anything else: counters and lists of gateways are the bulk.
   if (!/^(?:apikey-|cert-raw-|oauth-data\.)/.test(name)) return undefined;
   const happened = channel.slice(channel.indexOf(':') + 1);
-  const event = eventOf(name, happened === 'set', happened === 'del', hashKeys);
+  const event = eventOf(name, happened === 'set', happened === 'del');
   return event === undefined ? undefined : { type: 'key', event, organisation: undefined };
 }
 
-function eventOf(name: string, written: boolean, removed: boolean, hashKeys: boolean): KeyEvent | undefined {
+function eventOf(name: string, written: boolean, removed: boolean): KeyEvent | undefined {
   const parsed = parseKeyName(name);
   switch (parsed.kind) {
     case 'session': {
-      const hashed = hashKeys && looksHashed(parsed.id);
+      const hashed = looksHashed(parsed.id);
       return { kind: written ? 'key-changed' : 'key-removed', key: parsed.id, hashed };
     }
     case 'certificate':
       return { kind: written ? 'certificate-added' : 'certificate-removed', certificate: parsed.id };
     case 'oauth':
-      return oauthEventOf(parsed, written, removed, hashKeys);
+      return oauthEventOf(parsed, written, removed);
     default:
       return undefined;
   }
@@ -44,7 +44,6 @@ function oauthEventOf(
   { api, item, id }: Extract<ReturnType<typeof parseKeyName>, { kind: 'oauth' }>,
   written: boolean,
   removed: boolean,
-  hashKeys: boolean,
 ): KeyEvent | undefined {
   if (item === 'clientid') {
     const kind = written ? 'oauth-client-updated' : 'oauth-client-removed';
@@ -52,6 +51,6 @@ function oauthEventOf(
     return { kind, api, client: id, organisation: '' };
   }
   if (!removed || item === 'authorize') return undefined;
-  const hashed = hashKeys && looksHashed(id);
+  const hashed = looksHashed(id);
   return { kind: 'oauth-token-revoked', token: id, hashed, api, scope: item };
 }

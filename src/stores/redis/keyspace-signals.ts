@@ -70,7 +70,7 @@ export class KeyspaceSignals implements ControlPlaneSignals {
   }
 
   async #listen(): Promise<void> {
-    const { path, random, hashKeys, log } = this.#options;
+    const { path, random, log } = this.#options;
     const connection = createSubscriber(
       this.#access,
       { path, random, connectionName: 'causeway-signals' },
@@ -88,7 +88,7 @@ export class KeyspaceSignals implements ControlPlaneSignals {
       if (this.#connection !== connection) return;
       if (channel === notificationChannel) this.#notified(text);
       else if (channel === operationChannel) this.#operated(text);
-      else this.#emit(readKeyspaceNotification(channel, text, hashKeys));
+      else this.#emit(readKeyspaceNotification(channel, text));
     });
     await this.#inTime(connection.connect());
     const own = this.#access.enableCluster ? [] : keyspaceChannels(this.#access.database);

@@ -7,8 +7,6 @@ import type { ControlPlaneSignal } from '../../ports/control-plane-signals.js';
 export const notificationChannel = 'tyk.cluster.notifications';
 
 export interface NotificationSettings {
-  /** Sessions stand under the hash of their key. */
-  readonly hashKeys: boolean;
   /** Secret. Empty: signatures are not looked at. */
   readonly nodeSecret: string;
 }
@@ -48,7 +46,7 @@ export function readNotification(text: string, settings: NotificationSettings): 
     case 'ClientIdPChanged':
       return { signals: [{ type: 'catalog', reason: command }] };
     case 'KeySpaceUpdateNotification':
-      return keySignals(payload.split(',').map((one) => eventOfKey(one.trim(), settings.hashKeys)));
+      return keySignals(payload.split(',').map((one) => eventOfKey(one.trim())));
     case 'DeleteAPICache':
     case 'InvalidateJWKSCacheForAPI':
       return keySignals([parseKeyEvent(payload.endsWith(`:${command}`) ? payload : `${payload}:${command}`)]);
@@ -63,10 +61,10 @@ export function readNotification(text: string, settings: NotificationSettings): 
  * An entry of KeySpaceUpdateNotification: what a worker says is a whole event; what a gateway of the control
  * plane says is the bare key, or its bare hash, without a mark of which of the two it is.
  */
-function eventOfKey(text: string, hashKeys: boolean): KeyEvent | undefined {
+function eventOfKey(text: string): KeyEvent | undefined {
   const event = parseKeyEvent(text);
   if (event?.kind !== 'key-changed' || event.hashed) return event;
-  return { ...event, hashed: hashKeys && looksHashed(event.key) };
+  return { ...event, hashed: looksHashed(event.key) };
 }
 
 function keySignals(events: readonly (KeyEvent | undefined)[]): NotificationReading {

@@ -182,6 +182,16 @@ describe('a session that is gone', () => {
   });
 });
 
+describe('a key that is stored under its hash', () => {
+  it.each([true, false])('is told as one, hash_keys being %s', async (hashKeys) => {
+    await setUp({ hashKeys });
+    await put(hash, orgA);
+    hear(`${hash}`);
+    await clock.advanceAsync(100);
+    expect(await told()).toEqual([`a ${hash}:hashed`]);
+  });
+});
+
 describe('what may not be repeated', () => {
   it('is told once in a while, and a quota reset together with its key', async () => {
     await put(hash, orgA);

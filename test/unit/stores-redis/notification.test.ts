@@ -5,7 +5,7 @@ import { readKeyspaceNotification } from '../../../src/stores/redis/keyspace-not
 import { readKeyspaceOperation } from '../../../src/stores/redis/keyspace-operation.js';
 import { type NotificationSettings, readNotification } from '../../../src/stores/redis/notification.js';
 
-const open: NotificationSettings = { hashKeys: true, nodeSecret: '' };
+const open: NotificationSettings = { nodeSecret: '' };
 const message = (command: string, payload = '', more: object = {}) =>
   JSON.stringify({ command, payload, signature: '', algorithm: 5, ...more });
 const signed = (command: string, payload: string, secret: string) =>
@@ -35,10 +35,6 @@ describe('tyk.cluster.notifications', () => {
       key({ kind: 'key-changed', key: '0123abcd', hashed: true }),
       key({ kind: 'oauth-token-revoked', token: 'token', hashed: false, api: 'api1', scope: 'both' }),
       key({ kind: 'certificate-added', certificate: 'api' }),
-    ]);
-    const unhashed = { ...open, hashKeys: false };
-    expect(eventsOf(message('KeySpaceUpdateNotification', 'ef13efcd'), unhashed)).toEqual([
-      key({ kind: 'key-changed', key: 'ef13efcd', hashed: false }),
     ]);
   });
 
@@ -167,7 +163,7 @@ describe('notifications of the server', () => {
       { kind: 'oauth-token-revoked', token: 't', hashed: false, api: 'a1', scope: 'access' },
     ],
   ])('tell of %s %s', (happened, name, event) => {
-    expect(readKeyspaceNotification(`__keyevent@0__:${happened}`, name, true)).toEqual(key(event as object));
+    expect(readKeyspaceNotification(`__keyevent@0__:${happened}`, name)).toEqual(key(event as object));
   });
 
   it.each([
@@ -178,10 +174,10 @@ describe('notifications of the server', () => {
     'cert-x-index',
     '',
   ])('say nothing about %s', (name) => {
-    expect(readKeyspaceNotification('__keyevent@0__:set', name, true)).toBeUndefined();
+    expect(readKeyspaceNotification('__keyevent@0__:set', name)).toBeUndefined();
   });
   it('leave tokens that run out to the workers', () => {
-    expect(readKeyspaceNotification('__keyevent@0__:expired', `${api}.oauth-access.t`, true)).toBeUndefined();
-    expect(readKeyspaceNotification('__keyevent@0__:set', `${api}.oauth-access.t`, true)).toBeUndefined();
+    expect(readKeyspaceNotification('__keyevent@0__:expired', `${api}.oauth-access.t`)).toBeUndefined();
+    expect(readKeyspaceNotification('__keyevent@0__:set', `${api}.oauth-access.t`)).toBeUndefined();
   });
 });
