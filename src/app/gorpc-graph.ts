@@ -15,6 +15,7 @@ import type { Authenticator } from '../hub/zones/authenticator.js';
 import type { Fleet } from '../hub/zones/fleet.js';
 import { FullPushRequests } from '../hub/zones/full-push-requests.js';
 import { GatewaySessions } from '../hub/zones/gateway-sessions.js';
+import type { AnnouncedWrites } from '../ports/announced-writes.js';
 import type { ChangeLog } from '../ports/change-log.js';
 import type { Clock } from '../ports/clock.js';
 import type { Component } from '../ports/component.js';
@@ -32,6 +33,7 @@ export interface GorpcGraphParts {
   readonly metrics: Metrics;
   readonly obfuscate: Obfuscate;
   readonly stores: { readonly keyStore: KeyStore; readonly changeLog: ChangeLog };
+  readonly writes: AnnouncedWrites;
   readonly authenticator: Authenticator;
   readonly fleet: Fleet;
   readonly distributor: Distributor;
@@ -86,7 +88,10 @@ export function buildGorpcGraph(parts: GorpcGraphParts): GorpcGraph {
     sessions,
     feeds,
     reloads,
-    tokens: new WorkerTokens({ store, reader: keyReader, ownsApi }),
+    tokens: new WorkerTokens(
+      { store, writes: parts.writes, clock, reader: keyReader, ownsApi },
+      { hashKeys: configuration.hashKeys },
+    ),
     ownerOf: parts.ownerOf,
     readKey: (identity, name, options) => keyReader.readOne(identity, name, options),
     searchKeys: (identity, pattern) => search.search(identity, pattern),

@@ -5,6 +5,7 @@ import { AnalyticsDrain } from '../hub/analytics/drain.js';
 import { AnalyticsIntake } from '../hub/analytics/intake.js';
 import { Distributor } from '../hub/distribution/distributor.js';
 import { Fanout } from '../hub/fanout/fanout.js';
+import { IntendedWrites } from '../hub/keyspace/intended-writes.js';
 import { KeyOwners } from '../hub/keyspace/key-owners.js';
 import { KeyReader } from '../hub/keyspace/key-reader.js';
 import { KeyWriter } from '../hub/keyspace/key-writer.js';
@@ -13,8 +14,10 @@ import { Fleet } from '../hub/zones/fleet.js';
 import { ZoneLags } from '../hub/zones/zone-lag.js';
 import type { AnalyticsSink } from '../ports/analytics-sink.js';
 import type { AnalyticsSpool } from '../ports/analytics-spool.js';
+import type { AnnouncedWrites } from '../ports/announced-writes.js';
 import type { Catalog } from '../ports/catalog.js';
 import type { CatalogCopy } from '../ports/catalog-copy.js';
+import type { ChangeIntentions } from '../ports/change-intentions.js';
 import type { ChangeLog } from '../ports/change-log.js';
 import type { Clock } from '../ports/clock.js';
 import type { Component } from '../ports/component.js';
@@ -39,7 +42,9 @@ const changedKeyGraceMs = 5 * 60_000;
 /** What a hub stands on. */
 export interface HubStores {
   readonly keyStore: KeyStore;
-  readonly changeLog: ChangeLog;
+  readonly changeLog: ChangeLog & ChangeIntentions;
+  /** Undefined: keys and change log are two engines that cannot share a commit. */
+  readonly announcedWrites?: AnnouncedWrites | undefined;
   readonly spool: AnalyticsSpool;
   readonly sink: AnalyticsSink & Component;
   readonly catalogCopy: CatalogCopy;
@@ -136,8 +141,19 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
     },
   );
   const keySignals = buildKeySignals(stores, environment, { distributor, keyReader, owners });
+  const intended =
+    stores.announcedWrites === undefined
+      ? new IntendedWrites({
+          ...ports,
+          store: stores.keyStore,
+          intentions: stores.changeLog,
+          random: Math.random,
+        })
+      : undefined;
+  const writes = stores.announcedWrites ?? intended;
+  if (writes === undefined) throw new Error('one of the two is always there');
   const keyWriter = new KeyWriter(
-    { ...ports, store: stores.keyStore, changeLog: stores.changeLog },
+    { ...ports, store: stores.keyStore, writes },
     { hashKeys: configuration.hashKeys },
   );
   const drain = new AnalyticsDrain({
@@ -165,6 +181,7 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
   const gorpc = buildGorpcGraph({
     ...environment,
     stores,
+    writes,
     authenticator,
     fleet,
     distributor,
@@ -189,6 +206,7 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
     drain,
     distributor,
     fanout,
+    ...(intended === undefined ? [] : [intended]),
     ...(keySignals === undefined ? [] : [owners, keySignals]),
     zoneLags,
     tls,

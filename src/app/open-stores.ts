@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { AnnouncedWrites } from '../ports/announced-writes.js';
 import type { Catalog } from '../ports/catalog.js';
 import type { ControlPlaneSignals } from '../ports/control-plane-signals.js';
 import type { KeyStore } from '../ports/key-store.js';
@@ -48,11 +49,13 @@ export async function openStores(
     const catalog = await openCatalog(environment);
     opened.push(catalog.close);
     let keyStore: KeyStore = embedded.keyStore;
+    let announcedWrites: AnnouncedWrites | undefined = embedded.announcedWrites;
     let signals: ControlPlaneSignals | undefined;
     if (storageType === 'redis') {
       const redis = await openRedis(environment);
       opened.push(redis.close);
       keyStore = redis.store;
+      announcedWrites = undefined;
       signals = redis.signals;
     }
     if (analytics.type !== 'embedded') {
@@ -63,7 +66,7 @@ export async function openStores(
     }
     const { changeLog, spool, sink, catalogCopy, replaced } = embedded;
     return {
-      ...{ changeLog, spool, sink, catalogCopy, keyStore, signals },
+      ...{ changeLog, announcedWrites, spool, sink, catalogCopy, keyStore, signals },
       catalog: catalog.store,
       pokeCatalog: catalog.poke,
       replaced,

@@ -34,6 +34,8 @@ export const limits = {
   keySignalsMax: 100_000,
   /** Keys whose owner is remembered for the time when they are gone; the least recently seen are forgotten. */
   keyOwnersMax: 500_000,
+  /** Key writes that may have happened and are not in the change log yet, as a store is away; more are refused. */
+  keyIntentionsMax: 10_000,
   /** One session given to the hub to keep; a larger one is refused. */
   sessionBytesMax: 1 * mib,
   /** Workers shown in the fleet; beyond it the one silent for longest is no longer shown. */

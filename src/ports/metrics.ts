@@ -95,6 +95,11 @@ export const metricTable = {
     help: 'Keys that workers asked for, by result. The worker cannot tell denied from not-found.',
     labels: ['result'],
   },
+  causeway_key_writes_unannounced: {
+    type: 'gauge',
+    help: 'Key writes that may have happened and that workers are not told of yet, as a store is away.',
+    labels: [],
+  },
   causeway_catalog_definitions: {
     type: 'gauge',
     help: 'Definitions in force, by organisation and kind.',

@@ -2,6 +2,7 @@ import type { Change, NewChange } from '../../src/domain/change.js';
 import type { OrganisationId } from '../../src/domain/identifiers.js';
 import { limits } from '../../src/domain/limits.js';
 import { CausewayError } from '../../src/errors/causeway-error.js';
+import type { ChangeIntentions, Intention } from '../../src/ports/change-intentions.js';
 import type { ChangeLog, Cursor, CursorOwner, LogBounds } from '../../src/ports/change-log.js';
 import type { Clock, Timer } from '../../src/ports/clock.js';
 import { MemoryStore } from './memory-store.js';
@@ -23,20 +24,22 @@ interface OrganisationLog {
 interface DurableState {
   readonly logs: Map<OrganisationId, OrganisationLog>;
   readonly cursors: Map<string, Cursor>;
+  readonly intentions: Map<number, Intention>;
 }
 
-export class MemoryChangeLog extends MemoryStore implements ChangeLog {
+export class MemoryChangeLog extends MemoryStore implements ChangeLog, ChangeIntentions {
   readonly epoch: string;
   readonly #options: MemoryChangeLogOptions;
   readonly #logs: Map<OrganisationId, OrganisationLog>;
   readonly #durableCursors: Map<string, Cursor>;
   readonly #cursors: Map<string, Cursor>;
+  readonly #intentions: Map<number, Intention>;
   readonly #listeners = new Set<(organisation: OrganisationId, newest: number) => void>();
   #flush: Timer | undefined;
 
   constructor(
     options: MemoryChangeLogOptions,
-    state: DurableState = { logs: new Map(), cursors: new Map() },
+    state: DurableState = { logs: new Map(), cursors: new Map(), intentions: new Map() },
   ) {
     super();
     this.#options = options;
@@ -44,6 +47,7 @@ export class MemoryChangeLog extends MemoryStore implements ChangeLog {
     this.#logs = state.logs;
     this.#durableCursors = state.cursors;
     this.#cursors = new Map(state.cursors);
+    this.#intentions = state.intentions;
   }
 
   /** A crash: entries that resolved are there, cursors as they were last written. */
@@ -53,7 +57,7 @@ export class MemoryChangeLog extends MemoryStore implements ChangeLog {
     const logs = new Map([...this.#logs].map(([id, log]) => [id, { ...log, entries: [...log.entries] }]));
     return new MemoryChangeLog(
       { ...this.#options, epoch: this.epoch },
-      { logs, cursors: new Map(this.#durableCursors) },
+      { logs, cursors: new Map(this.#durableCursors), intentions: new Map(this.#intentions) },
     );
   }
 
@@ -69,11 +73,36 @@ export class MemoryChangeLog extends MemoryStore implements ChangeLog {
     for (const [key, cursor] of this.#cursors) this.#durableCursors.set(key, cursor);
   }
 
-  async append(changes: readonly NewChange[]): Promise<readonly Change[]> {
+  append(changes: readonly NewChange[]): Promise<readonly Change[]> {
+    return this.#appending('append', changes, () => {});
+  }
+
+  intend(name: string, changes: readonly NewChange[]): Promise<Intention> {
+    return this.operation('intend', () => {
+      const intention = { id: Math.max(0, ...this.#intentions.keys()) + 1, name, changes };
+      this.#intentions.set(intention.id, intention);
+      return intention;
+    });
+  }
+
+  settle({ id }: Intention, changes: readonly NewChange[]): Promise<readonly Change[]> {
+    return this.#appending('settle', changes, () => this.#intentions.delete(id));
+  }
+
+  intentions(): Promise<readonly Intention[]> {
+    return this.operation('intentions', () => [...this.#intentions.values()]);
+  }
+
+  async #appending(
+    method: string,
+    changes: readonly NewChange[],
+    beside: () => void,
+  ): Promise<readonly Change[]> {
     const newestBy = new Map<OrganisationId, number>();
     try {
-      return await this.operation('append', () =>
-        changes.map((change) => {
+      return await this.operation(method, () => {
+        beside();
+        return changes.map((change) => {
           const log = this.#logOf(change.organisation);
           log.newest += 1;
           newestBy.set(change.organisation, log.newest);
@@ -82,8 +111,8 @@ export class MemoryChangeLog extends MemoryStore implements ChangeLog {
           if (log.entries.length > (this.#options.entriesMax ?? limits.changeLogEntriesMax))
             log.entries.shift();
           return numbered;
-        }),
-      );
+        });
+      });
     } finally {
       for (const [organisation, newest] of newestBy) {
         for (const listener of [...this.#listeners]) listener(organisation, newest);

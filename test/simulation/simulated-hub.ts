@@ -4,6 +4,7 @@ import { describeError } from '../../src/errors/causeway-error.js';
 import { Distributor } from '../../src/hub/distribution/distributor.js';
 import { Fanout } from '../../src/hub/fanout/fanout.js';
 import type { SessionHello } from '../../src/hub/fanout/session-hello.js';
+import { IntendedWrites } from '../../src/hub/keyspace/intended-writes.js';
 import { KeyWriter } from '../../src/hub/keyspace/key-writer.js';
 import { Authenticator } from '../../src/hub/zones/authenticator.js';
 import { recordingMetrics } from '../memory/recording-metrics.js';
@@ -23,6 +24,7 @@ export class SimulatedHub {
   readonly fanout: Fanout;
   readonly keyWriter: KeyWriter;
   readonly metrics = recordingMetrics();
+  readonly #writes: IntendedWrites;
   readonly #authenticator: Authenticator;
   readonly #links = new Set<SimulatedLink>();
   /** Streams that came to an end: each may have been the last one of its view. */
@@ -65,7 +67,12 @@ export class SimulatedHub {
       heartbeatIntervalMs,
       random: () => world.random.next(),
     });
-    this.keyWriter = new KeyWriter({ store: keyStore, changeLog, clock, log, metrics }, { hashKeys: true });
+    this.#writes = new IntendedWrites({
+      ...{ store: keyStore, intentions: changeLog, clock, log, metrics },
+      random: () => world.random.next(),
+    });
+    const ports = { store: keyStore, writes: this.#writes, clock, log, metrics };
+    this.keyWriter = new KeyWriter(ports, { hashKeys: true });
   }
 
   /** Undefined: it is up; else why not. */
@@ -73,6 +80,7 @@ export class SimulatedHub {
     try {
       await this.distributor.start();
       await this.fanout.start();
+      await this.#writes.start();
       this.#up = true;
       return undefined;
     } catch (thrown) {
@@ -101,6 +109,7 @@ export class SimulatedHub {
   }
 
   async stop(): Promise<void> {
+    await this.#writes.stop();
     await this.fanout.stop();
     await this.distributor.stop();
     this.kill();

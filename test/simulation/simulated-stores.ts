@@ -1,6 +1,7 @@
 import type { Change, NewChange } from '../../src/domain/change.js';
 import type { Catalog } from '../../src/ports/catalog.js';
 import type { CatalogCopy } from '../../src/ports/catalog-copy.js';
+import type { ChangeIntentions, Intention } from '../../src/ports/change-intentions.js';
 import type { ChangeLog } from '../../src/ports/change-log.js';
 import type { Clock, Timer } from '../../src/ports/clock.js';
 import type { KeyStore } from '../../src/ports/key-store.js';
@@ -59,7 +60,7 @@ export class Disks {
 export class Process {
   readonly #world: World;
   readonly clock: Clock;
-  readonly changeLog: ChangeLog;
+  readonly changeLog: ChangeLog & ChangeIntentions;
   readonly catalogCopy: CatalogCopy;
   readonly keyStore: KeyStore;
   readonly catalog: Catalog;
@@ -108,7 +109,7 @@ export class Process {
     this.#alive = false;
   }
 
-  #overChangeLog(log: MemoryChangeLog): ChangeLog {
+  #overChangeLog(log: MemoryChangeLog): ChangeLog & ChangeIntentions {
     return {
       epoch: log.epoch,
       append: (changes) => this.#call('log', () => this.#append(log, changes), true),
@@ -121,11 +122,24 @@ export class Process {
       moveCursorDurably: (cursor) => this.#call('log', () => log.moveCursorDurably(cursor), true),
       removeCursor: (owner) => this.#call('log', () => log.removeCursor(owner), true),
       cursors: () => this.#call('log', () => log.cursors()),
+      intend: (name, changes) => this.#call('log', () => log.intend(name, changes), true),
+      settle: (intention, changes) => this.#call('log', () => this.#settle(log, intention, changes), true),
+      intentions: () => this.#call('log', () => log.intentions()),
     };
   }
 
   async #append(log: MemoryChangeLog, changes: readonly NewChange[]): Promise<readonly Change[]> {
     const numbered = await log.append(changes);
+    this.#world.history.note(log.epoch, numbered);
+    return numbered;
+  }
+
+  async #settle(
+    log: MemoryChangeLog,
+    intention: Intention,
+    changes: readonly NewChange[],
+  ): Promise<readonly Change[]> {
+    const numbered = await log.settle(intention, changes);
     this.#world.history.note(log.epoch, numbered);
     return numbered;
   }

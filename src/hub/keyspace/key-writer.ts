@@ -3,8 +3,8 @@ import type { OrganisationId } from '../../domain/identifiers.js';
 import { hashKey, looksHashed } from '../../domain/key-hash.js';
 import { sessionName, sessionPrefix } from '../../domain/key-names.js';
 import { limits } from '../../domain/limits.js';
-import { CausewayError } from '../../errors/causeway-error.js';
-import type { ChangeLog } from '../../ports/change-log.js';
+import { CausewayError, describeError } from '../../errors/causeway-error.js';
+import type { AnnouncedWrite, AnnouncedWrites } from '../../ports/announced-writes.js';
 import type { Clock } from '../../ports/clock.js';
 import type { KeyStore, StoredValue } from '../../ports/key-store.js';
 import type { Log } from '../../ports/log.js';
@@ -15,7 +15,7 @@ import { ownerOfSession } from './session-owner.js';
 
 export interface KeyWriterPorts {
   readonly store: KeyStore;
-  readonly changeLog: ChangeLog;
+  readonly writes: AnnouncedWrites;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -43,19 +43,16 @@ interface Place {
 }
 
 const scanPageSize = 500;
-/** Removals whose event is not logged yet; more than a few only while the log is away. */
-const unannouncedMax = 10_000;
 
 /**
- * Control-plane side writes of keys. Each is a store write and then an entry of the change log, in this
- * order: a worker that hears of the event must find the new state. The promise resolves when both are
- * durable; a rejected write may have reached the store, and repeating it heals that.
+ * Control-plane side writes of keys. Each is a write of the store and an entry of the change log, and both or
+ * neither is what a crash leaves; a worker that hears of the event finds the new state. A repeat tells again, so
+ * whoever got no answer repeats.
  */
 export class KeyWriter {
   readonly #ports: KeyWriterPorts;
   readonly #hashKeys: boolean;
   readonly #queue = new KeyedQueue();
-  readonly #unannounced = new Set<string>();
 
   constructor(ports: KeyWriterPorts, options: { readonly hashKeys: boolean }) {
     this.#ports = ports;
@@ -86,30 +83,23 @@ export class KeyWriter {
           throw new CausewayError('OUT_OF_SCOPE', 'a key of that name belongs to another organisation');
         }
       }
-      await this.#ports.store.put(place.name, value, ttlMs);
-      await this.#announce(organisation, place, 'key-changed');
-      this.#unannounced.delete(unannouncedKey(organisation, place));
+      await this.#write(organisation, place, 'key-changed', { value, ttlMs });
     });
   }
 
-  /** Rejects with NOT_FOUND, and tells no worker, when the organisation has no such key. */
+  /**
+   * Rejects with NOT_FOUND when the organisation has no such key. Its workers are told all the same when nobody
+   * has one: whoever asks a second time may have got no answer to the first.
+   */
   async remove(organisation: OrganisationId, reference: KeyReference): Promise<void> {
     const place = this.#placeOf(reference);
     await this.#queue.run(place.name, async () => {
-      const owed = unannouncedKey(organisation, place);
-      const repeated = this.#unannounced.has(owed);
       const existing = await this.#readOne(place.name);
-      const owned = existing !== undefined && ownerOfSession(place.id, existing.value) === organisation;
-      if (!owned && !repeated) throw notFound();
-      // Noted before the store is asked: when its answer is lost, the repeat finds the key gone, and
-      // without the note the event would be lost for good.
-      if (this.#unannounced.size < unannouncedMax) this.#unannounced.add(owed);
-      if (owned && (await this.#ports.store.remove([place.name])) === 0 && !repeated) {
-        this.#unannounced.delete(owed);
+      if (existing !== undefined && ownerOfSession(place.id, existing.value) !== organisation) {
         throw notFound();
       }
-      await this.#announce(organisation, place, 'key-removed');
-      this.#unannounced.delete(owed);
+      await this.#write(organisation, place, 'key-removed', undefined);
+      if (existing === undefined) throw notFound();
     });
   }
 
@@ -144,27 +134,30 @@ export class KeyWriter {
     return stored;
   }
 
-  async #announce(
+  async #write(
     organisation: OrganisationId,
     place: Place,
     kind: 'key-changed' | 'key-removed',
+    stored: AnnouncedWrite['stored'],
   ): Promise<void> {
+    const { writes, clock, log, metrics } = this.#ports;
     const change: NewChange = {
       organisation,
-      atMs: this.#ports.clock.nowMs(),
+      atMs: clock.nowMs(),
       body: { type: 'key', event: { kind, key: place.id, hashed: place.hashed } },
     };
     try {
-      await this.#ports.changeLog.append([change]);
+      await writes.write({ name: place.name, stored, changes: [change] });
     } catch (error) {
-      this.#ports.metrics.add('causeway_store_errors_total', { store: 'change-log' });
-      this.#ports.log.warn('a key was written but the workers could not be told; repeat the write', {
+      metrics.add('causeway_store_errors_total', { store: 'keys' });
+      log.warn('a key was not written, or its workers could not be told yet; repeat the write', {
         organisation,
         kind,
+        reason: describeError(error),
       });
       throw error;
     }
-    this.#ports.metrics.add('causeway_changes_total', { type: 'key' });
+    metrics.add('causeway_changes_total', { type: 'key' });
   }
 
   #placeOf({ key, hashed = false }: KeyReference): Place {
@@ -192,10 +185,6 @@ export class KeyWriter {
     }
     return { id, hashed: this.#hashKeys || looksHashed(id), name };
   }
-}
-
-function unannouncedKey(organisation: OrganisationId, place: Place): string {
-  return JSON.stringify([organisation, place.name]);
 }
 
 function notFound(): CausewayError {

@@ -1,11 +1,19 @@
+import type { NewChange } from '../../domain/change.js';
+import type { KeyEvent } from '../../domain/key-event.js';
+import { looksHashed } from '../../domain/key-hash.js';
 import { parseKeyName } from '../../domain/key-names.js';
 import { limits } from '../../domain/limits.js';
 import type { WorkerIdentity } from '../../domain/worker.js';
+import type { AnnouncedWrites } from '../../ports/announced-writes.js';
+import type { Clock } from '../../ports/clock.js';
 import type { KeyStore } from '../../ports/key-store.js';
+import { survivesTheWire } from './event-owners.js';
 import type { KeyReader } from './key-reader.js';
 
 export interface WorkerTokensPorts {
   readonly store: KeyStore;
+  readonly writes: AnnouncedWrites;
+  readonly clock: Clock;
   readonly reader: Pick<KeyReader, 'invalidate'>;
   /** As of KeyReader. */
   readonly ownsApi: (organisation: WorkerIdentity['organisation'], apiId: string) => boolean;
@@ -15,12 +23,17 @@ export interface WorkerTokensPorts {
  * OAuth tokens that a worker writes: gateways up to 4.0 issue tokens themselves and have no store for them but
  * the hub. These writes, and no others, are a worker's own; newer gateways send deletes of the same and other
  * names while they tidy up, and executing those would destroy what the control plane has.
+ *
+ * Of a new token nobody needs to hear: it is fetched when it is used. One that goes is a right that is taken away,
+ * and other zones may hold it. They send the same delete in turn, so only what was there is told.
  */
 export class WorkerTokens {
   readonly #ports: WorkerTokensPorts;
+  readonly #hashKeys: boolean;
 
-  constructor(ports: WorkerTokensPorts) {
+  constructor(ports: WorkerTokensPorts, options: { readonly hashKeys: boolean }) {
     this.#ports = ports;
+    this.#hashKeys = options.hashKeys;
   }
 
   /** Whether a name is a token under an API of the worker's organisation. */
@@ -50,7 +63,24 @@ export class WorkerTokens {
   async remove(identity: WorkerIdentity, names: readonly string[]): Promise<void> {
     const own = names.filter((name) => this.isToken(identity, name));
     if (own.length === 0) return;
-    await this.#ports.store.remove(own);
-    for (const name of own) this.#ports.reader.invalidate(name);
+    const { store, writes, reader } = this.#ports;
+    const values = await store.getMany(own, { ttl: false });
+    const there = own.filter((_name, index) => values[index] !== undefined);
+    await Promise.all(
+      there.map((name) => {
+        return writes.write({ name, stored: undefined, changes: this.#revocation(identity, name) });
+      }),
+    );
+    for (const name of own) reader.invalidate(name);
+  }
+
+  #revocation({ organisation }: WorkerIdentity, name: string): readonly NewChange[] {
+    const token = parseKeyName(name);
+    if (token.kind !== 'oauth' || (token.item !== 'access' && token.item !== 'refresh')) return [];
+    const { api, id, item: scope } = token;
+    const hashed = this.#hashKeys && looksHashed(id);
+    const event: KeyEvent = { kind: 'oauth-token-revoked', token: id, hashed, api, scope };
+    if (!survivesTheWire(event)) return [];
+    return [{ organisation, atMs: this.#ports.clock.nowMs(), body: { type: 'key', event } }];
   }
 }

@@ -4,11 +4,13 @@ import { decodeChangeContent, encodeChangeContent } from '../../domain/change-re
 import type { OrganisationId } from '../../domain/identifiers.js';
 import { limits } from '../../domain/limits.js';
 import { CausewayError, describeError } from '../../errors/causeway-error.js';
+import type { ChangeIntentions, Intention } from '../../ports/change-intentions.js';
 import type { ChangeLog, Cursor, CursorOwner, LogBounds } from '../../ports/change-log.js';
 import type { Clock } from '../../ports/clock.js';
 import type { Log } from '../../ports/log.js';
 import { byteKey, lastNumberPart, readNumberPart } from './byte-key.js';
 import { CursorTable } from './cursor-table.js';
+import { IntentionTable } from './intention-table.js';
 import type { LmdbEnvironment, LmdbTable } from './lmdb-environment.js';
 
 export interface LmdbChangeLogOptions {
@@ -26,10 +28,11 @@ export interface LmdbChangeLogOptions {
  *   change-heads  (organisation)           → oldest, newest (8 bytes each)
  *   change-epoch  (`epoch`)                → text
  *   cursors       see CursorTable
+ *   intentions    see IntentionTable
  *
  * Numbers are given inside the write transaction, so that a failed commit leaves no gap.
  */
-export class LmdbChangeLog implements ChangeLog {
+export class LmdbChangeLog implements ChangeLog, ChangeIntentions {
   readonly epoch: string;
   readonly replaced: boolean;
   readonly #environment: LmdbEnvironment;
@@ -38,6 +41,7 @@ export class LmdbChangeLog implements ChangeLog {
   readonly #changes: LmdbTable;
   readonly #heads: LmdbTable;
   readonly #cursors: CursorTable;
+  readonly #intentions: IntentionTable;
   readonly #listeners = new Set<(organisation: OrganisationId, newest: number) => void>();
 
   private constructor(environment: LmdbEnvironment, epoch: string, options: LmdbChangeLogOptions) {
@@ -49,6 +53,7 @@ export class LmdbChangeLog implements ChangeLog {
     this.#changes = environment.table('changes');
     this.#heads = environment.table('change-heads');
     this.#cursors = new CursorTable(environment, options);
+    this.#intentions = new IntentionTable(environment, options.log);
   }
 
   static async open(environment: LmdbEnvironment, options: LmdbChangeLogOptions): Promise<LmdbChangeLog> {
@@ -66,9 +71,16 @@ export class LmdbChangeLog implements ChangeLog {
   }
 
   async append(changes: readonly NewChange[]): Promise<readonly Change[]> {
-    if (changes.length === 0) return [];
+    return changes.length === 0 ? [] : this.appendWith(changes, () => {});
+  }
+
+  /** Together with what `write` writes to other tables of the same environment: both or neither. */
+  async appendWith(changes: readonly NewChange[], write: () => void): Promise<readonly Change[]> {
     const contents = changes.map((change) => encodeChangeContent(change));
-    const numbered = await this.#environment.transact(() => this.#write(changes, contents));
+    const numbered = await this.#environment.transactWhole(() => {
+      write();
+      return this.#write(changes, contents);
+    });
     const newestBy = new Map(numbered.map((change) => [change.organisation, change.sequence]));
     for (const [organisation, newest] of newestBy) this.#notify(organisation, newest);
     return numbered;
@@ -133,6 +145,18 @@ export class LmdbChangeLog implements ChangeLog {
 
   async cursors(): Promise<readonly Cursor[]> {
     return this.#environment.read(() => this.#cursors.all());
+  }
+
+  intend(name: string, changes: readonly NewChange[]): Promise<Intention> {
+    return this.#environment.transact(() => this.#intentions.add(name, changes));
+  }
+
+  settle({ id }: Intention, changes: readonly NewChange[]): Promise<readonly Change[]> {
+    return this.appendWith(changes, () => this.#intentions.remove(id));
+  }
+
+  async intentions(): Promise<readonly Intention[]> {
+    return this.#environment.read(() => this.#intentions.all());
   }
 
   #write(changes: readonly NewChange[], contents: readonly Buffer[]): readonly Change[] {

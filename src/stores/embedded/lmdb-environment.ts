@@ -60,11 +60,20 @@ export class LmdbEnvironment {
    * Runs `change` in a write transaction; durable when it resolves. What `change` throws comes back as it
    * is, but what it wrote until then is committed: check first, then write. A failed commit is STORE_UNAVAILABLE.
    */
-  async transact<Result>(change: () => Result): Promise<Result> {
+  transact<Result>(change: () => Result): Promise<Result> {
+    return this.#run('transaction', change);
+  }
+
+  /** As `transact`, and of a `change` that throws nothing is written: for what must be whole or not at all. */
+  transactWhole<Result>(change: () => Result): Promise<Result> {
+    return this.#run('childTransaction', change);
+  }
+
+  async #run<Result>(kind: 'transaction' | 'childTransaction', change: () => Result): Promise<Result> {
     this.#checkOpen();
     let thrown: { readonly error: unknown } | undefined;
     try {
-      return await this.#root.transaction(() => {
+      return await this.#root[kind](() => {
         try {
           return change();
         } catch (error) {
@@ -99,11 +108,16 @@ export class LmdbEnvironment {
 const firstKey = Buffer.from([0]);
 
 function unavailable(error: unknown): CausewayError {
-  return new CausewayError('STORE_UNAVAILABLE', 'the embedded store cannot be written', {
+  const { code } = error as { readonly code?: unknown };
+  const why = noRoomCodes.has(code) ? ': the disk of causeway.data_path is full, or fails' : '';
+  return new CausewayError('STORE_UNAVAILABLE', `the embedded store cannot be written${why}`, {
     detail: describeError(error),
     cause: error,
   });
 }
+
+/** ENOSPC, EDQUOT, EFBIG, MDB_MAP_FULL; and EIO, which LMDB makes of a write that came half way. */
+const noRoomCodes: ReadonlySet<unknown> = new Set([28, 122, 27, -30_792, 5]);
 
 /** The library hides the reason in a promise, which also has to be caught. */
 async function commitFailure(error: unknown): Promise<unknown> {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { CausewayError, describeError } from '../../errors/causeway-error.js';
+import type { AnnouncedWrite } from '../../ports/announced-writes.js';
 import type { Clock, Timer } from '../../ports/clock.js';
 import type { KeyStore, StoredValue } from '../../ports/key-store.js';
 import type { Log } from '../../ports/log.js';
@@ -72,11 +73,17 @@ export class LmdbKeyStore implements KeyStore {
   }
 
   async put(name: string, value: Buffer, ttlMs: number | undefined): Promise<void> {
+    await this.#environment.transact(this.preparedWrite(name, { value, ttlMs }));
+  }
+
+  /** What `put` does, or `remove` without `stored`: to be run in a transaction that also writes other tables. */
+  preparedWrite(name: string, stored: AnnouncedWrite['stored']): () => void {
     const key = keyOfName(name);
-    const copy = Buffer.from(value);
-    await this.#environment.transact(() => {
-      this.#replace(name, key, { kind: 'value', expiresAtMs: this.#deadline(ttlMs), value: copy });
-    });
+    if (stored === undefined) return () => this.#forget(key);
+    const copy = Buffer.from(stored.value);
+    return () => {
+      this.#replace(name, key, { kind: 'value', expiresAtMs: this.#deadline(stored.ttlMs), value: copy });
+    };
   }
 
   async remove(names: readonly string[]): Promise<number> {

@@ -5,6 +5,7 @@ import { openDataFolder } from './data-folder.js';
 import { DataIdentity } from './data-identity.js';
 import { DuckdbAnalyticsSink } from './duckdb-analytics-sink.js';
 import { LmdbAnalyticsSpool } from './lmdb-analytics-spool.js';
+import { LmdbAnnouncedWrites } from './lmdb-announced-writes.js';
 import { LmdbCatalogCopy } from './lmdb-catalog-copy.js';
 import { LmdbChangeLog } from './lmdb-change-log.js';
 import { LmdbEnvironment } from './lmdb-environment.js';
@@ -25,6 +26,8 @@ export interface EmbeddedStoresOptions {
 export interface EmbeddedStores {
   readonly keyStore: LmdbKeyStore;
   readonly changeLog: LmdbChangeLog;
+  /** Writes of `keyStore`, each in one commit with its entries of `changeLog`. */
+  readonly announcedWrites: LmdbAnnouncedWrites;
   readonly spool: LmdbAnalyticsSpool;
   readonly catalogCopy: LmdbCatalogCopy;
   /** Not started: it opens its file when `start` is called or with the first batch. */
@@ -75,7 +78,8 @@ export async function openEmbeddedStores(options: EmbeddedStoresOptions): Promis
       onOpened: () => identity.noteAnalytics(),
     });
     opened.push(() => sink.stop());
-    return { keyStore, changeLog, spool, catalogCopy, sink, replaced, close };
+    const announcedWrites = new LmdbAnnouncedWrites(keyStore, changeLog);
+    return { keyStore, changeLog, announcedWrites, spool, catalogCopy, sink, replaced, close };
   } catch (error) {
     await close();
     throw error;

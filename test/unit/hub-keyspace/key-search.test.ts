@@ -5,7 +5,9 @@ import { KeyReader } from '../../../src/hub/keyspace/key-reader.js';
 import { KeySearch } from '../../../src/hub/keyspace/key-search.js';
 import { WorkerTokens } from '../../../src/hub/keyspace/worker-tokens.js';
 import { FakeClock } from '../../memory/fake-clock.js';
+import { MemoryChangeLog } from '../../memory/memory-change-log.js';
 import { MemoryKeyStore } from '../../memory/memory-key-store.js';
+import { memoryWrites } from '../../memory/memory-writes.js';
 import { recordingMetrics } from '../../memory/recording-metrics.js';
 import { silentLog } from '../../memory/silent-log.js';
 
@@ -17,6 +19,7 @@ let store: MemoryKeyStore;
 let search: KeySearch;
 let tokens: WorkerTokens;
 let reader: KeyReader;
+let changeLog: MemoryChangeLog;
 
 beforeEach(() => {
   const clock = new FakeClock();
@@ -27,7 +30,9 @@ beforeEach(() => {
     { hashKeys: true },
   );
   search = new KeySearch({ store, reader, metrics });
-  tokens = new WorkerTokens({ store, reader, ownsApi });
+  changeLog = new MemoryChangeLog({ clock });
+  const writes = memoryWrites(store, clock, changeLog);
+  tokens = new WorkerTokens({ store, writes, clock, reader, ownsApi }, { hashKeys: true });
 });
 
 const put = (name: string, value = '{}') => store.put(name, Buffer.from(value), undefined);
@@ -99,6 +104,19 @@ describe('tokens of old gateways', () => {
     expect((await reader.read(identity, [own]))[0]?.value.toString()).toBe('x');
     await tokens.remove(identity, [own, 'apikey-1']);
     expect((await reader.read(identity, [own]))[0]).toBeUndefined();
+  });
+
+  test('are told as revoked when they were there, and the echoes of the other zones are not', async () => {
+    const names = [own, 'oauth-data.own.oauth-refresh.ef13efcd', 'oauth-data.own.oauth-authorize.a'];
+    for (const name of names) await put(name);
+    for (let times = 0; times < 2; times += 1) await tokens.remove(identity, names);
+    expect((await changeLog.read(organisation, 0, 10)).map(({ body }) => body)).toEqual(
+      [
+        { token: 't', hashed: false, scope: 'access' },
+        { token: 'ef13efcd', hashed: true, scope: 'refresh' },
+      ].map((one) => ({ type: 'key', event: { kind: 'oauth-token-revoked', api: 'own', ...one } })),
+    );
+    expect(await store.getMany(names)).toEqual([undefined, undefined, undefined]);
   });
 
   test.each([

@@ -7,8 +7,8 @@ import { Counters } from '../../../src/hub/keyspace/counters.js';
 import { KeyReader } from '../../../src/hub/keyspace/key-reader.js';
 import { KeyWriter } from '../../../src/hub/keyspace/key-writer.js';
 import { FakeClock } from '../../memory/fake-clock.js';
-import { MemoryChangeLog } from '../../memory/memory-change-log.js';
 import { MemoryKeyStore } from '../../memory/memory-key-store.js';
+import { memoryWrites } from '../../memory/memory-writes.js';
 import { recordingMetrics } from '../../memory/recording-metrics.js';
 import { silentLog } from '../../memory/silent-log.js';
 
@@ -82,7 +82,7 @@ async function setUp(entries: readonly Entry[], hashKeys: boolean) {
     standing,
     reader: new KeyReader({ ...parts, ownsApi }, { hashKeys }),
     counters: new Counters(parts),
-    writer: new KeyWriter({ ...parts, changeLog: new MemoryChangeLog({ clock }) }, { hashKeys }),
+    writer: new KeyWriter({ ...parts, writes: memoryWrites(store, clock) }, { hashKeys }),
   };
 }
 

@@ -17,6 +17,7 @@ import { GorpcTransport } from '../../../../src/transport/gorpc/gorpc-transport.
 import { FakeClock, settle } from '../../../memory/fake-clock.js';
 import { MemoryChangeLog } from '../../../memory/memory-change-log.js';
 import { MemoryKeyStore } from '../../../memory/memory-key-store.js';
+import { memoryWrites } from '../../../memory/memory-writes.js';
 import { recordingMetrics } from '../../../memory/recording-metrics.js';
 import { RecordingLog } from '../../../memory/silent-log.js';
 
@@ -117,7 +118,10 @@ export class TransportFixture {
         viewOf: (scope) => views.viewOf(emptySnapshot(acme), scope),
         cursors: new DefinitionCursors({ changeLog, clock }),
       }),
-      tokens: new WorkerTokens({ store, reader, ownsApi }),
+      tokens: new WorkerTokens(
+        { store, writes: memoryWrites(store, clock, changeLog), clock, reader, ownsApi },
+        { hashKeys: true },
+      ),
       ownerOf: () => undefined,
       readKey: async (identity, name) => (await reader.read(identity, [name]))[0],
       searchKeys: (identity, pattern) => search.search(identity, pattern),
