@@ -79,6 +79,8 @@ export interface HubGraph {
   readonly grpc: GrpcTransport;
   readonly gorpc: GorpcGraph;
   readonly listener: WorkerListener;
+  /** Of the worker port; undefined: it is in clear. */
+  readonly tls: TlsFiles | undefined;
   /** In the order of their start. */
   readonly components: readonly Component[];
 }
@@ -226,6 +228,7 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
     grpc,
     gorpc,
     listener,
+    tls,
     components: components.filter((component) => component !== undefined),
   };
 }
@@ -234,9 +237,9 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
 export function tlsFiles(
   tls: TlsServerConfiguration,
   optionPath: string,
-  { log, clock }: Pick<HubEnvironment, 'log' | 'clock'>,
+  { log, clock, metrics }: Pick<HubEnvironment, 'log' | 'clock' | 'metrics'>,
 ): TlsFiles | undefined {
-  return tls.useSsl ? new TlsFiles({ ...tls, optionPath }, { log, clock }) : undefined;
+  return tls.useSsl ? new TlsFiles({ ...tls, optionPath }, { log, clock, metrics }) : undefined;
 }
 
 /** Workers hear a goodbye while their connections still stand; then the connections may end. */

@@ -58,6 +58,13 @@ export async function describeStatus(
       quarantined: distributor.quarantined(),
       held: distributor.held(),
     },
+    certificates: (graph.tls?.report() ?? []).map(({ option, subject, validTo, trouble, refused }) => ({
+      option,
+      subject,
+      valid_to: validTo,
+      trouble,
+      refused: refused ?? null,
+    })),
     zones: lags.map(({ organisation, zone, workers, entries, seconds }) => ({
       organisation,
       zone,

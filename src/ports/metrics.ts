@@ -23,6 +23,11 @@ export const metricTable = {
     help: 'Connections closed before or instead of being served, by reason.',
     labels: ['reason'],
   },
+  causeway_certificates_troubled: {
+    type: 'gauge',
+    help: 'Certificates that need somebody: those in force that clients do not accept (expired, not-yet-valid, chain-broken), and new files that are refused because the one in force is better (refused).',
+    labels: ['option', 'trouble'],
+  },
   causeway_workers: {
     type: 'gauge',
     help: 'Workers logged in, by organisation and zone.',

@@ -450,7 +450,7 @@ describe('the HTTP port', () => {
         minVersion: 'TLSv1.2',
         ciphers: [],
       },
-      { log, clock },
+      { log, clock, metrics: recordingMetrics() },
       { settleMs: 10 },
     );
     cleanUps.push(() => tls.stop());

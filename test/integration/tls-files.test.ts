@@ -189,7 +189,7 @@ function tlsFiles(options: Partial<TlsFilesOptions>, changed: Partial<typeof tim
       ciphers: [],
       ...options,
     },
-    { log, clock },
+    { log, clock, metrics: recordingMetrics() },
     { ...timing, ...changed },
   );
 }

@@ -12,18 +12,25 @@ export interface CertificatePaths {
 
 export interface CertificatePair {
   readonly leaf: X509Certificate;
+  /** What else stands in the file, in its order. */
+  readonly chain: readonly X509Certificate[];
   /** PEM: the leaf, then its chain. */
   readonly certificate: Buffer;
   /** Secret. PEM. */
   readonly key: Buffer;
 }
 
+const certificateBlock =
+  /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[\s\S]*?-----END (?:TRUSTED |X509 )?CERTIFICATE-----/g;
+/** Chains have two or three; this many are looked at, and all are sent. */
+const certificatesMax = 32;
+
 /** Rejects with CERTIFICATE_INVALID, naming option and file. */
 export async function readCertificatePair(paths: CertificatePaths): Promise<CertificatePair> {
   const certificate = await readPem(paths.option, paths.certificateFile);
   const key = await readPem(paths.option, paths.keyFile);
-  const leaf = parse(paths.option, paths.certificateFile, 'no certificate in PEM form', () => {
-    return new X509Certificate(certificate);
+  const [leaf, ...chain] = parse(paths.option, paths.certificateFile, 'no certificate in PEM form', () => {
+    return parseCertificates(certificate);
   });
   const privateKey = parse<KeyObject>(paths.option, paths.keyFile, 'no usable private key in PEM form', () =>
     createPrivateKey(key),
@@ -34,7 +41,14 @@ export async function readCertificatePair(paths: CertificatePaths): Promise<Cert
       `${paths.option}: the key in ${paths.keyFile} does not belong to the certificate in ${paths.certificateFile}`,
     );
   }
-  return { leaf, certificate, key };
+  return { leaf, chain, certificate, key };
+}
+
+/** At least one; throws when one of them is damaged. */
+function parseCertificates(pem: Buffer): readonly [X509Certificate, ...X509Certificate[]] {
+  const blocks = pem.toString('latin1').match(certificateBlock) ?? [];
+  const [leaf = pem, ...chain] = blocks.slice(0, certificatesMax);
+  return [new X509Certificate(leaf), ...chain.map((block) => new X509Certificate(block))];
 }
 
 /** Equal for equal files: tells a real change from a mere touch. */

@@ -1,19 +1,11 @@
-import {
-  createSecureContext,
-  type SecureContext,
-  type SecureContextOptions,
-  type SecureVersion,
-} from 'node:tls';
-import { CausewayError, describeError } from '../../errors/causeway-error.js';
+import type { SecureContext, SecureContextOptions, SecureVersion } from 'node:tls';
+import { CausewayError } from '../../errors/causeway-error.js';
 import type { Clock } from '../../ports/clock.js';
 import type { Component } from '../../ports/component.js';
 import type { Log } from '../../ports/log.js';
-import {
-  type CertificatePair,
-  type CertificatePaths,
-  fingerprintOf,
-  readCertificatePair,
-} from './certificate-pair.js';
+import type { Metrics } from '../../ports/metrics.js';
+import type { CertificatePaths } from './certificate-pair.js';
+import { CertificateSlot, type LoadedCertificate } from './certificate-slot.js';
 import { chooseCiphers } from './cipher-names.js';
 import { type FileWatchTiming, watchFiles } from './file-watch.js';
 
@@ -37,39 +29,45 @@ export interface TlsFilesOptions {
 
 const defaultTiming: FileWatchTiming = { settleMs: 200, pollIntervalMs: 30_000 };
 
-interface LoadedContext {
-  readonly pair: CertificatePair;
-  readonly options: SecureContextOptions;
-  readonly context: SecureContext;
+/** Asked for by people who look after certificates. */
+export interface CertificateReport {
+  /** `server_options` or `http_server_options`. */
+  readonly option: string;
+  readonly subject: string;
+  readonly validTo: string;
+  /** `sound`, or what keeps clients from accepting it. */
+  readonly trouble: string;
+  /** Why the files on disk are not in force; undefined: they are. */
+  readonly refused: string | undefined;
 }
 
 /**
  * The certificates of one port, reread when their files change: new connections get the new ones, open ones
- * are left alone. Files that do not make a valid pair are logged and the old pair stays in force.
+ * are left alone. Files that clients would be worse off with are logged and the old pair stays in force: see
+ * `CertificateSlot`. One that is refused keeps no other from being renewed.
  */
 export class TlsFiles implements Component {
   readonly name: string;
   readonly #options: TlsFilesOptions;
   readonly #log: Log;
   readonly #clock: Clock;
+  readonly #metrics: Metrics;
   readonly #timing: FileWatchTiming;
   readonly #listeners = new Set<() => void>();
-  #loaded: readonly LoadedContext[] = [];
-  #fingerprint = '';
-  /** Why the files on disk are not used; said once, not at every poll. */
-  #problem: string | undefined;
+  #slots: readonly CertificateSlot[] = [];
   #reload: Promise<void> = Promise.resolve();
   #unwatch: (() => void) | undefined;
 
   constructor(
     options: TlsFilesOptions,
-    dependencies: { readonly log: Log; readonly clock: Clock },
+    dependencies: { readonly log: Log; readonly clock: Clock; readonly metrics: Metrics },
     timing: Partial<FileWatchTiming> = {},
   ) {
     this.name = `tls ${options.optionPath}`;
     this.#options = options;
     this.#log = dependencies.log.child({ component: this.name });
     this.#clock = dependencies.clock;
+    this.#metrics = dependencies.metrics;
     this.#timing = { ...defaultTiming, ...timing };
   }
 
@@ -80,11 +78,20 @@ export class TlsFiles implements Component {
     if (unavailable.length > 0) {
       this.#log.warn('cipher suites left out: this build of OpenSSL does not offer them', { unavailable });
     }
-    this.#use(await this.#load(paths));
-    const files = paths.flatMap(({ certificateFile, keyFile }) => [certificateFile, keyFile]);
-    this.#unwatch = watchFiles(files, this.#clock, this.#timing, () => {
-      this.#reload = this.#reload.then(() => this.#reloadFrom(paths));
-    });
+    const { optionPath, minVersion, ciphers } = this.#options;
+    const terms = { minVersion, ...cipherTerms(ciphers, minVersion, `${optionPath}.ssl_ciphers`) };
+    const slots = paths.map((one) => new CertificateSlot(one, terms, { log: this.#log, clock: this.#clock }));
+    for (const slot of slots) await slot.load();
+    this.#slots = slots;
+    this.#measure();
+    const files = slots.flatMap((slot) => slot.files);
+    this.#unwatch = watchFiles(files, this.#clock, this.#timing, () => void this.reload());
+  }
+
+  /** Looks at the files now, and not only when they change. */
+  reload(): Promise<void> {
+    this.#reload = this.#reload.then(() => this.#reloadAll());
+    return this.#reload;
   }
 
   async stop(): Promise<void> {
@@ -94,21 +101,25 @@ export class TlsFiles implements Component {
   }
 
   notReady(): string | undefined {
-    return this.#loaded.length === 0 ? 'no certificate has been loaded' : undefined;
+    return this.#slots.length === 0 ? 'no certificate has been loaded' : undefined;
   }
 
   /** For the name a client asked for (SNI); without one, or with an unknown one, the first certificate. */
   secureContext(serverName?: string): SecureContext {
-    const matching =
-      serverName === undefined
-        ? undefined
-        : this.#loaded.find(({ pair }) => pair.leaf.checkHost(serverName) !== undefined);
-    return (matching ?? this.#first()).context;
+    return this.#choose(serverName).context;
   }
 
   /** The first certificate in the form that `https.Server` wants. Holds a secret. */
   serverOptions(): SecureContextOptions {
-    return this.#first().options;
+    return this.#choose(undefined).options;
+  }
+
+  report(): readonly CertificateReport[] {
+    return this.#slots.map((slot) => {
+      const { subject, validTo } = slot.inForce.pair.leaf;
+      const { optionPath: option } = this.#options;
+      return { option, subject, validTo, trouble: slot.trouble(), refused: slot.refused };
+    });
   }
 
   /** Calls back after new certificates took force. Returns the way to unsubscribe. */
@@ -117,10 +128,16 @@ export class TlsFiles implements Component {
     return () => this.#listeners.delete(listener);
   }
 
-  #first(): LoadedContext {
-    const first = this.#loaded[0];
+  /** Of several for one name the first that clients accept. */
+  #choose(serverName: string | undefined): LoadedCertificate {
+    const [first] = this.#slots;
     if (first === undefined) throw new Error(`${this.name} is used before its start`);
-    return first;
+    if (serverName === undefined || this.#slots.length === 1) return first.inForce;
+    const matching = this.#slots.filter(
+      ({ inForce }) => inForce.pair.leaf.checkHost(serverName) !== undefined,
+    );
+    const sound = matching.length > 1 ? matching.find((slot) => slot.trouble() === 'sound') : undefined;
+    return (sound ?? matching[0] ?? first).inForce;
   }
 
   #paths(): readonly CertificatePaths[] {
@@ -145,55 +162,21 @@ export class TlsFiles implements Component {
     return paths;
   }
 
-  async #load(paths: readonly CertificatePaths[]): Promise<readonly LoadedContext[]> {
-    const { optionPath, minVersion, ciphers } = this.#options;
-    const terms = { minVersion, ...cipherTerms(ciphers, minVersion, `${optionPath}.ssl_ciphers`) };
-    const loaded: LoadedContext[] = [];
-    for (const path of paths) {
-      const pair = await readCertificatePair(path);
-      const options = { ...terms, cert: pair.certificate, key: pair.key };
-      try {
-        loaded.push({ pair, options, context: createSecureContext(options) });
-      } catch (thrown) {
-        throw new CausewayError(
-          'CERTIFICATE_INVALID',
-          `${path.option}: ${path.certificateFile} is refused: ${describeError(thrown)}`,
-          { cause: thrown },
-        );
-      }
-    }
-    return loaded;
-  }
-
-  #use(loaded: readonly LoadedContext[]): void {
-    this.#loaded = loaded;
-    this.#fingerprint = fingerprintOf(loaded.map(({ pair }) => pair));
-    this.#problem = undefined;
-    for (const { pair } of loaded) {
-      const validToMs = Date.parse(pair.leaf.validTo);
-      const fields = { subject: pair.leaf.subject, validTo: pair.leaf.validTo };
-      if (validToMs < this.#clock.nowMs()) this.#log.warn('the certificate has expired', fields);
-      else this.#log.info('certificate in force', fields);
-    }
-  }
-
-  async #reloadFrom(paths: readonly CertificatePaths[]): Promise<void> {
+  async #reloadAll(): Promise<void> {
     if (this.#unwatch === undefined) return;
-    try {
-      const loaded = await this.#load(paths);
-      if (fingerprintOf(loaded.map(({ pair }) => pair)) === this.#fingerprint) {
-        this.#problem = undefined;
-        return;
-      }
-      this.#use(loaded);
-      for (const listener of this.#listeners) listener();
-    } catch (thrown) {
-      const problem = describeError(thrown);
-      if (problem === this.#problem) return;
-      this.#problem = problem;
-      this.#log.error('new certificate files are not usable; the old certificate stays in force', {
-        error: thrown,
+    let changed = false;
+    for (const slot of this.#slots) if (await slot.reload()) changed = true;
+    this.#measure();
+    if (changed) for (const listener of this.#listeners) listener();
+  }
+
+  #measure(): void {
+    const option = this.#options.optionPath;
+    for (const trouble of ['refused', 'expired', 'not-yet-valid', 'chain-broken']) {
+      const troubled = this.#slots.filter((slot) => {
+        return trouble === 'refused' ? slot.refused !== undefined : slot.trouble() === trouble;
       });
+      this.#metrics.set('causeway_certificates_troubled', { option, trouble }, troubled.length);
     }
   }
 }
