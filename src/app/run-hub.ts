@@ -39,6 +39,8 @@ export interface RunningHub {
   readonly firstStart: boolean;
   /** Drains and stops; may be called twice. */
   stop(reason: string): Promise<void>;
+  /** Reads certificates and catalog anew. The configuration is read at start only. Never rejects. */
+  reload(reason: string): Promise<void>;
   /** Resolves to the exit code when the hub has stopped, for whatever reason. */
   readonly finished: Promise<number>;
 }
@@ -132,6 +134,15 @@ export async function runHub({
       stop: (reason) => {
         stopping ??= stop(reason);
         return stopping;
+      },
+      reload: async (reason) => {
+        if (stopping !== undefined) return;
+        log.info('reading certificates and catalog anew; the configuration is read at start only', {
+          reason,
+        });
+        if (stores.pokeCatalog === undefined) void graph.distributor.reload();
+        else stores.pokeCatalog();
+        await Promise.all([graph.tls?.reload(), httpTls?.reload()]);
       },
       finished,
     };

@@ -6,8 +6,16 @@ export interface CliContext {
   /** Where everything for people goes that is not the data asked for. */
   readonly stderr: TextOutput;
   readStdin(): Promise<Buffer>;
-  /** Calls back for SIGTERM and SIGINT until the returned function is called. */
+  /** Calls back for what asks a command to end, until the returned function is called. */
   onStopSignal(stop: (signal: string) => void): () => void;
+  /** Calls back for a signal, instead of what the system does, until the returned function is called. */
+  onSignal(signal: NodeJS.Signals, listener: () => void): () => void;
+  /** Standard output was a terminal when the process began, and that is closed by now. */
+  isTerminalGone(): boolean;
+  /** From now on whoever reads the output may leave without ending the process. */
+  outliveReaders(): void;
+  /** Ends the process on the spot. */
+  exit(code: number): never;
 }
 
 export interface TextOutput {

@@ -159,6 +159,12 @@ export function helpPages(): readonly { readonly command: string; readonly help:
     stderr: capture,
     readStdin: async () => Buffer.alloc(0),
     onStopSignal: () => () => {},
+    onSignal: () => () => {},
+    isTerminalGone: () => false,
+    outliveReaders: () => {},
+    exit: (code) => {
+      throw new Error(`exit ${code}`);
+    },
   };
   const visit = (command: Command, name: string): void => {
     help = '';

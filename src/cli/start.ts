@@ -8,6 +8,7 @@ import {
   configurationPath,
 } from './configuration-options.js';
 import { paintFor } from './paint.js';
+import { followServiceSignals } from './service-signals.js';
 import { printStartBanner, startLine } from './start-banner.js';
 
 export function describeStart(command: Command): Command {
@@ -16,12 +17,14 @@ export function describeStart(command: Command): Command {
       '--accept-data-loss',
       'go on, this once, without what the data folder has lost; see DATA_FOLDER_LOST',
     )
-    .description('run a hub until SIGTERM or SIGINT')
+    .description('run a hub until SIGTERM or SIGINT; SIGHUP reloads')
     .addHelpText(
       'after',
       `
 Needs a configuration file or --embedded. Strongest first: flags, environment (TYK_MDCB_..., CAUSEWAY_...), file.
 The log goes to standard output: lines for people on a terminal, JSON elsewhere.
+SIGTERM, SIGINT and SIGQUIT drain it, a second SIGINT ends it at once. SIGHUP reads certificates and
+catalog anew and ends nothing (the configuration is read at start only), unless its terminal was closed.
 
   causeway start --embedded                 everything under ./var
   causeway start -c /etc/causeway.conf`,
@@ -49,12 +52,17 @@ export async function start(context: CliContext, options: StartOptions): Promise
     overrides: configurationOverrides(options),
     knownEnvironmentNames: commandEnvironmentNames,
   });
+  // Before there is a hub nothing is lost with the process, but for a reload that comes too early.
+  const ignoreEarly = [context.onSignal('SIGHUP', () => {}), context.onSignal('SIGUSR2', () => {})];
   const hub = await runHub({
     parsed,
     embedded: options.embedded === true,
     acceptDataLoss: options.acceptDataLoss === true,
   });
-  const ignoreSignals = context.onStopSignal((signal) => void hub.stop(signal));
+  context.outliveReaders();
+  const ignoreSignals = followServiceSignals(context, hub);
+  for (const ignore of ignoreEarly) ignore();
+  if (context.isTerminalGone()) void hub.stop('SIGHUP');
   const facts = { ...hub, version, dataOption: options.data };
   if (context.stdout.isTerminal) {
     await printStartBanner(context.stdout, paintFor(context.stdout, context.env), facts);

@@ -37,6 +37,7 @@ export const exitCodes = {
   hubUnreachable: 8,
   refused: 9,
   notFound: 10,
+  interrupted: 130,
 } as const;
 
 export const errorCatalogue = {

@@ -4,6 +4,7 @@ import { prettyFactory } from 'pino-pretty';
 import { CausewayError } from '../errors/causeway-error.js';
 import type { Log, LogFields } from '../ports/log.js';
 import { maskUrlPasswords, redactedText, secretPaths } from './log-secrets.js';
+import { StandardStream } from './standard-stream.js';
 
 export interface PinoLogOptions {
   /** The option `log_level`, in any case: debug, info, warn, error; also trace, warning, fatal, panic. */
@@ -97,8 +98,7 @@ function openDestination(destination: PinoLogOptions['destination']): {
 } {
   if (typeof destination !== 'string') return { destination, terminal: false };
   const fd = destination === 'stdout' ? 1 : 2;
-  // Synchronous: the last lines before an exit are the ones that matter.
-  return { destination: pino.destination({ fd, sync: true }), terminal: isatty(fd) };
+  return { destination: new StandardStream(fd), terminal: isatty(fd) };
 }
 
 /** In process and synchronous; pino's own transport would cost a worker thread and lose lines at exit. */

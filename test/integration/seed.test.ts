@@ -29,6 +29,12 @@ async function run(...argv: string[]): Promise<{ code: number; out: string; err:
     stderr: collect('err'),
     readStdin: async () => Buffer.alloc(0),
     onStopSignal: () => () => {},
+    onSignal: () => () => {},
+    isTerminalGone: () => false,
+    outliveReaders: () => {},
+    exit: (code) => {
+      throw new Error(`exit ${code}`);
+    },
   });
   return { code, ...texts };
 }

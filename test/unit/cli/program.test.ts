@@ -27,6 +27,12 @@ async function run(argv: readonly string[], env: Record<string, string> = {}, st
     stderr: output('err'),
     readStdin: async () => Buffer.from(stdin),
     onStopSignal: () => () => {},
+    onSignal: () => () => {},
+    isTerminalGone: () => false,
+    outliveReaders: () => {},
+    exit: (code) => {
+      throw new Error(`exit ${code}`);
+    },
   };
   const exitCode = await runCli(argv, context);
   return { exitCode, ...written };
