@@ -9,6 +9,7 @@ import { IntendedWrites } from '../hub/keyspace/intended-writes.js';
 import { KeyOwners } from '../hub/keyspace/key-owners.js';
 import { KeyReader } from '../hub/keyspace/key-reader.js';
 import { KeyWriter } from '../hub/keyspace/key-writer.js';
+import type { LookThrough } from '../hub/keyspace/look-through.js';
 import { Authenticator } from '../hub/zones/authenticator.js';
 import { Fleet } from '../hub/zones/fleet.js';
 import { ZoneLags } from '../hub/zones/zone-lag.js';
@@ -74,6 +75,8 @@ export interface HubGraph {
   readonly distributor: Distributor;
   readonly fanout: Fanout;
   readonly keyWriter: KeyWriter;
+  /** Undefined: no control plane writes keys past the hub. */
+  readonly lookThrough: LookThrough | undefined;
   readonly drain: AnalyticsDrain;
   readonly zoneLags: ZoneLags;
   readonly grpc: GrpcTransport;
@@ -142,7 +145,7 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
       certificateSecret: configuration.security.privateCertificateEncodingSecret,
     },
   );
-  const keySignals = buildKeySignals(stores, environment, { distributor, keyReader, owners });
+  const signalGraph = buildKeySignals(stores, environment, { distributor, keyReader, owners });
   const intended =
     stores.announcedWrites === undefined
       ? new IntendedWrites({
@@ -209,7 +212,7 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
     distributor,
     fanout,
     ...(intended === undefined ? [] : [intended]),
-    ...(keySignals === undefined ? [] : [owners, keySignals]),
+    ...(signalGraph?.components ?? []),
     zoneLags,
     tls,
     grpc,
@@ -223,6 +226,7 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
     distributor,
     fanout,
     keyWriter,
+    lookThrough: signalGraph?.lookThrough,
     drain,
     zoneLags,
     grpc,

@@ -72,6 +72,12 @@ export async function describeStatus(
       lag_entries: entries,
       lag_seconds: seconds,
     })),
+    look_through: {
+      running: graph.lookThrough?.isRunning ?? false,
+      marked: (graph.lookThrough?.marked() ?? []).map(({ organisation, depth, reason, sinceMs }) => {
+        return { organisation, depth, reason, since: new Date(sinceMs).toISOString() };
+      }),
+    },
     shared_zones: graph.gorpc.feeds.conflicts(),
     full_pushes_wanted: graph.gorpc.fullPushes
       .all()

@@ -36,6 +36,12 @@ const statusShape = z.object({
       }),
     )
     .default([]),
+  look_through: z
+    .object({
+      running: z.boolean(),
+      marked: z.array(z.object({ organisation: z.string(), depth: z.string(), reason: z.string() })),
+    })
+    .default({ running: false, marked: [] }),
   workers: z.array(
     z.object({
       organisation: z.string(),
@@ -96,6 +102,7 @@ export function renderStatus(status: Status, paint: Paint, width?: number): stri
       labelled(paint.bold('ready'), components.join(', '), width) +
       labelled(paint.bold('analytics'), analyticsLine(analytics, paint), width),
     ...catalogSections(catalog, paint, width),
+    ...lookThroughSections(status.look_through, paint, width),
     renderTable(
       [
         { title: 'ORGANISATION' },
@@ -139,6 +146,22 @@ function catalogSections(
       labelled(paint.yellow('held'), `${catalog.held.length} removals; see causeway catalog status`, width),
     );
   }
+  return lines.length === 0 ? [] : [lines.join('')];
+}
+
+/** Of what a start makes sure by itself nobody needs to hear. */
+function lookThroughSections(
+  { running, marked }: Status['look_through'],
+  paint: Paint,
+  width: number | undefined,
+): readonly string[] {
+  const lines = marked
+    .filter(({ depth }) => depth !== 'removals')
+    .map(({ organisation, reason }) => {
+      const whose = organisation === '' ? 'all organisations' : organisation;
+      const state = running ? 'are being looked through' : 'wait to be looked through';
+      return labelled(paint.yellow('keys'), `of ${whose} ${state}: ${reason}`, width);
+    });
   return lines.length === 0 ? [] : [lines.join('')];
 }
 

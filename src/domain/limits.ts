@@ -30,7 +30,7 @@ export const limits = {
   keyNameBytesMax: 4 * kib,
   /** Sessions remembered with whose they are, up to 4 KiB each; the first ones remembered go. */
   sessionOwnersMax: 5_000,
-  /** Key events of the control plane that wait to be looked at; further ones are not taken. */
+  /** Key events of the control plane that wait to be looked at; beyond it whole organisations are looked through. */
   keySignalsMax: 100_000,
   /** Keys whose owner is remembered for the time when they are gone; the least recently seen are forgotten. */
   keyOwnersMax: 500_000,

@@ -105,6 +105,11 @@ export const metricTable = {
     help: 'Key writes that may have happened and that workers are not told of yet, as a store is away.',
     labels: [],
   },
+  causeway_look_throughs_pending: {
+    type: 'gauge',
+    help: 'Organisations whose keys have to be looked through, as something that happened to them was not heard; all of them count as one.',
+    labels: [],
+  },
   causeway_catalog_definitions: {
     type: 'gauge',
     help: 'Definitions in force, by organisation and kind.',

@@ -3,7 +3,7 @@ import type { NewChange } from '../../domain/change.js';
 import type { OrganisationId } from '../../domain/identifiers.js';
 import { formatKeyEvent, isAtMostOnce, type KeyEvent } from '../../domain/key-event.js';
 import { looksHashed } from '../../domain/key-hash.js';
-import { namesOfEvent, sessionNamesOf, sessionPrefix } from '../../domain/key-names.js';
+import { namesOfEvent, sessionPrefix } from '../../domain/key-names.js';
 import { organisationOfRawKey } from '../../domain/key-token.js';
 import { limits } from '../../domain/limits.js';
 import { describeError } from '../../errors/causeway-error.js';
@@ -18,6 +18,8 @@ import { Backoff } from '../../std/backoff.js';
 import { TokenBucket } from '../../std/token-bucket.js';
 import { type AddressedEvent, addressEvent, type EventOwners, survivesTheWire } from './event-owners.js';
 import type { KeyOwners } from './key-owners.js';
+import type { LookDepth } from './look-through.js';
+import { isSessionEvent, namesOfSession, readSessions, type SessionEvent } from './session-events.js';
 import { ownerOfSession } from './session-owner.js';
 
 export interface KeySignalsParts extends EventOwners {
@@ -33,6 +35,12 @@ export interface KeySignalsParts extends EventOwners {
   readonly hashKeys: boolean;
   /** The catalog may have changed. */
   readonly reloadCatalog: () => void;
+  /** Something that happened to keys was not heard or not taken. Undefined: it is not known whose they are. */
+  readonly mark: (
+    organisation: OrganisationId | undefined,
+    depth: LookDepth,
+    reason: string,
+  ) => Promise<void>;
   /** What was remembered of this name is stale. */
   readonly invalidate: (name: string) => void;
 }
@@ -51,9 +59,8 @@ const repeatMs = 1_000;
 /** Events that may not be repeated are told once in this time. */
 const onceMs = 5_000;
 const namesPerReadMax = 500;
+const settleMsMax = 60_000;
 const rememberedMax = 50_000;
-
-type SessionEvent = Extract<KeyEvent, { kind: 'key-changed' | 'key-removed' | 'quota-reset' }>;
 
 /**
  * Turns what the control plane says about keys into entries of the change log.
@@ -67,6 +74,7 @@ type SessionEvent = Extract<KeyEvent, { kind: 'key-changed' | 'key-removed' | 'q
 export class KeySignals implements Component {
   readonly name = 'key signals';
   readonly #parts: KeySignalsParts;
+  readonly #waitingMax: number;
   readonly #pending = new Map<string, Pending>();
   /** When a key was last told as changed, or an event that may not be repeated was told at all. */
   readonly #toldAtMs = new LRUCache<string, number>({ max: rememberedMax });
@@ -78,9 +86,13 @@ export class KeySignals implements Component {
   #flushing: Promise<void> | undefined;
   #reloadTimer: Timer | undefined;
   #stopped = false;
+  /** Monotonic: when a signal came last. */
+  #heardAtMs = Number.NEGATIVE_INFINITY;
+  #hasListened = false;
 
-  constructor(parts: KeySignalsParts) {
+  constructor(parts: KeySignalsParts, waitingMax: number = limits.keySignalsMax) {
     this.#parts = parts;
+    this.#waitingMax = waitingMax;
     const { random, clock } = parts;
     this.#backoff = new Backoff({ firstDelayMs: 200, delayMsMax: 5_000, random });
     this.#lines = new TokenBucket({ capacity: 10, tokensPerMinute: 10 }, clock.monotonicMs());
@@ -96,6 +108,33 @@ export class KeySignals implements Component {
     this.#flushTimer?.cancel();
     this.#reloadTimer?.cancel();
     await this.#flushing;
+    if (this.#pending.size > 0) await this.#flush(Number.POSITIVE_INFINITY);
+    if (this.#pending.size > 0)
+      await this.#markUnheard(undefined, 'the hub ended before key signals were told');
+  }
+
+  /** As if the control plane had told of it. */
+  hear(event: KeyEvent, organisation: OrganisationId): void {
+    this.#gather(event, organisation);
+  }
+
+  /** Events that wait to be looked at. */
+  get waiting(): number {
+    return this.#pending.size;
+  }
+
+  /** Resolves when all that waits now was told, or after a while that no store needs to answer. */
+  async settled(isStopped: () => boolean): Promise<void> {
+    const { clock } = this.#parts;
+    const waiting = new Set(this.#pending.keys());
+    const endMs = clock.monotonicMs() + settleMsMax;
+    while (!isStopped() && clock.monotonicMs() < endMs) {
+      for (const key of waiting) if (!this.#pending.has(key)) waiting.delete(key);
+      if (waiting.size === 0) return;
+      await new Promise<void>((resolve) => {
+        clock.after(gatherMs, resolve);
+      });
+    }
   }
 
   notReady(): undefined {
@@ -103,8 +142,11 @@ export class KeySignals implements Component {
   }
 
   #hear(signal: ControlPlaneSignal): void {
-    if (signal.type === 'key') this.#gather(signal.event, signal.organisation);
-    else {
+    if (signal.type === 'listening') this.#listening();
+    if (signal.type === 'key') {
+      this.#gather(signal.event, signal.organisation);
+      this.#heardAtMs = this.#parts.clock.monotonicMs();
+    } else {
       this.#reloadTimer ??= this.#parts.clock.after(gatherMs, () => {
         this.#reloadTimer = undefined;
         this.#parts.reloadCatalog();
@@ -112,12 +154,35 @@ export class KeySignals implements Component {
     }
   }
 
+  /** What was said before was not heard; before the start, only what the log knows can be made good. */
+  #listening(): void {
+    if (this.#hasListened)
+      void this.#markUnheard(undefined, 'the connection that key signals come on was interrupted');
+    else void this.#parts.mark(undefined, 'removals', 'the start');
+    this.#hasListened = true;
+  }
+
+  /** What the survey saw it may have seen after something that was not heard: then it says nothing. */
+  #markUnheard(organisation: OrganisationId | undefined, reason: string): Promise<void> {
+    const { surveyedAtMs } = this.#parts.owners;
+    const knows = surveyedAtMs !== undefined && surveyedAtMs < this.#heardAtMs;
+    return this.#parts.mark(organisation, knows ? 'changes' : 'everything', reason);
+  }
+
   #gather(event: KeyEvent, organisation: OrganisationId | undefined): void {
     const { clock, metrics } = this.#parts;
     const key = formatKeyEvent(event);
     const before = this.#pending.get(key);
-    if (before === undefined && this.#pending.size >= limits.keySignalsMax) {
+    if (before === undefined && this.#pending.size >= this.#waitingMax) {
       metrics.add('causeway_limit_hits_total', { limit: 'keySignalsMax' });
+      if (this.#lines.take(clock.monotonicMs())) {
+        this.#parts.log.error('key signals come faster than they can be told; some were not taken', {
+          limit: 'keySignalsMax',
+          waiting: this.#pending.size,
+          kind: event.kind,
+        });
+      }
+      void this.#markUnheard(organisation, 'key signals were not taken: keySignalsMax');
       return;
     }
     const nowMs = clock.monotonicMs();
@@ -145,9 +210,8 @@ export class KeySignals implements Component {
     });
   }
 
-  async #flush(): Promise<void> {
+  async #flush(nowMs = this.#parts.clock.monotonicMs()): Promise<void> {
     const { clock, log, metrics } = this.#parts;
-    const nowMs = clock.monotonicMs();
     const due: [string, Pending][] = [];
     for (const entry of this.#pending) if (entry[1].dueMs <= nowMs) due.push(entry);
     // Taken out before the look: a signal that comes during it asks for another one.
@@ -160,6 +224,8 @@ export class KeySignals implements Component {
       } catch (error) {
         metrics.add('causeway_store_errors_total', { store: 'keys' });
         log.warn('key events wait, as a store does not answer', { reason: describeError(error) });
+        // They wait in memory only, and the hub may end before it answers.
+        void this.#markUnheard(undefined, 'a store did not answer while key signals waited');
         const dueMs = clock.monotonicMs() + this.#backoff.nextDelayMs();
         for (const [key, one] of due.slice(start)) {
           if (!this.#pending.has(key)) this.#pending.set(key, { ...one, dueMs });
@@ -171,7 +237,8 @@ export class KeySignals implements Component {
 
   async #tell(part: readonly (readonly [string, Pending])[]): Promise<void> {
     const { changeLog, clock, metrics, hashKeys, invalidate } = this.#parts;
-    const sessions = await this.#readSessions(part.map(([, { event }]) => event));
+    const events = part.map(([, { event }]) => event);
+    const sessions = await readSessions(this.#parts.store, events, hashKeys);
     const changes: NewChange[] = [];
     const told: string[] = [];
     for (const [key, { event, organisation }] of part) {
@@ -186,7 +253,7 @@ export class KeySignals implements Component {
         if (!this.#pending.has(key)) this.#pending.set(key, { event, organisation, dueMs });
         continue;
       }
-      if (addressed.length === 0) this.#tellUnowned(event);
+      if (addressed.length === 0) this.#tellUnowned(event, sessions);
       if (addressed.some((one) => spacingMs(one.event) > 0)) told.push(key);
       for (const one of addressed) {
         if (!survivesTheWire(one.event)) continue;
@@ -223,7 +290,7 @@ export class KeySignals implements Component {
       const organisation = ownerOfSession(key, stored.value);
       // Handed over to somebody else, it is gone for the one who had it.
       const lost = before !== undefined && before !== organisation && !isReset ? [before] : [];
-      if (organisation !== undefined) owners.note(key, organisation);
+      if (organisation !== undefined) owners.note(key, organisation, stored.value);
       const gained = organisation === undefined ? [] : [organisation];
       // A worker resets a quota while it handles the event of the key.
       const kinds = isReset ? (['quota-reset', 'key-changed'] as const) : (['key-changed'] as const);
@@ -239,21 +306,6 @@ export class KeySignals implements Component {
     return [addressed(known, isReset ? event : { ...event, kind: 'key-removed' })];
   }
 
-  async #readSessions(events: readonly KeyEvent[]): Promise<ReadonlyMap<string, StoredValue>> {
-    const { store, hashKeys } = this.#parts;
-    const names = events.filter(isSessionEvent).flatMap((event) => {
-      return event.hashed ? [`${sessionPrefix}${event.key}`] : sessionNamesOf(event.key, hashKeys);
-    });
-    if (names.length === 0) return new Map();
-    const values = await store.getMany(names, { ttl: false });
-    return new Map(
-      names.flatMap((name, index) => {
-        const stored = values[index];
-        return stored === undefined ? [] : [[name, stored] as const];
-      }),
-    );
-  }
-
   /** How long it has to wait because it was told a moment ago. A removal does not wait. */
   #waitMs(key: string, events: readonly AddressedEvent[]): number {
     const lastMs = this.#toldAtMs.peek(key);
@@ -263,7 +315,12 @@ export class KeySignals implements Component {
     return Math.max(0, lastMs + Math.min(...spacings) - this.#parts.clock.monotonicMs());
   }
 
-  #tellUnowned(event: KeyEvent): void {
+  #tellUnowned(event: KeyEvent, sessions: ReadonlyMap<string, StoredValue>): void {
+    const { hashKeys, mark } = this.#parts;
+    if (isSessionEvent(event) && !namesOfSession(event, hashKeys).some((name) => sessions.has(name))) {
+      // The log may know to whom it was told as there.
+      void mark(undefined, 'removals', 'a key is gone that nobody is known to own');
+    }
     if (!this.#lines.take(this.#parts.clock.monotonicMs())) return;
     this.#parts.log.info('the control plane told of something that no organisation is known to own', {
       kind: event.kind,
@@ -278,8 +335,4 @@ function spacingMs(event: KeyEvent): number {
 
 function addressed(organisation: OrganisationId, event: KeyEvent): AddressedEvent {
   return { organisation, event };
-}
-
-function isSessionEvent(event: KeyEvent): event is SessionEvent {
-  return event.kind === 'key-changed' || event.kind === 'key-removed' || event.kind === 'quota-reset';
 }

@@ -183,6 +183,13 @@ test('status shows what is wrong', () => {
           ],
         },
       ],
+      look_through: {
+        running: false,
+        marked: [
+          { organisation: '', depth: 'changes', reason: 'a wire was cut' },
+          { organisation: 'o', depth: 'removals', reason: 'the start' },
+        ],
+      },
       workers: [
         {
           organisation: 'o',
@@ -205,6 +212,7 @@ test('status shows what is wrong', () => {
     'key store (fail)',
     'apis/bad.json: not JSON',
     '1 removals',
+    'of all organisations wait to be looked through: a wire was cut',
     'zone us looks like 2 clusters: east-1 v5.8.0; unnamed hosts.',
     'disk full',
     'away',

@@ -5,6 +5,7 @@ import { hashKey } from '../../../src/domain/key-hash.js';
 import { CausewayError } from '../../../src/errors/causeway-error.js';
 import { KeyOwners } from '../../../src/hub/keyspace/key-owners.js';
 import { KeySignals } from '../../../src/hub/keyspace/key-signals.js';
+import type { LookDepth } from '../../../src/hub/keyspace/look-through.js';
 import type { ControlPlaneSignal } from '../../../src/ports/control-plane-signals.js';
 import { FakeClock } from '../../memory/fake-clock.js';
 import { MemoryChangeLog } from '../../memory/memory-change-log.js';
@@ -25,36 +26,44 @@ let signals: KeySignals;
 let listener: (signal: ControlPlaneSignal) => void;
 let reloads: number;
 let invalidated: string[];
+let marks: (readonly [OrganisationId | undefined, LookDepth, string])[];
 
 beforeEach(() => setUp());
 
-async function setUp({ hashKeys = true, survey = false } = {}) {
+async function setUp({ hashKeys = true, survey = false, waitingMax = 1_000 } = {}) {
   clock = new FakeClock();
   store = new MemoryKeyStore(clock);
   changeLog = new MemoryChangeLog({ clock });
   log = new RecordingLog();
   reloads = 0;
   invalidated = [];
-  owners = new KeyOwners({ store, clock, log, random: () => 0 });
+  marks = [];
+  owners = new KeyOwners({ store, clock, log, metrics: recordingMetrics(), random: () => 0 });
   if (survey) await owners.start();
-  signals = new KeySignals({
-    signals: {
-      subscribe: (onSignal) => {
-        listener = onSignal;
-        return () => {};
+  signals = new KeySignals(
+    {
+      signals: {
+        subscribe: (onSignal) => {
+          listener = onSignal;
+          return () => {};
+        },
       },
+      ...{ store, changeLog, owners, clock, log, hashKeys },
+      metrics: recordingMetrics(),
+      random: () => 0,
+      organisations: () => [orgA, orgB].map((id) => ({ id, name: id, hybridEnabled: true })),
+      ownerOfApi: (api) => ({ 'api-a': orgA, 'api-b': orgB })[api],
+      ownerOfUserKey: (key) => ({ 'user-a': orgA, 'user-b': orgB })[key],
+      reloadCatalog: () => {
+        reloads += 1;
+      },
+      mark: async (organisation, depth, reason) => {
+        marks.push([organisation, depth, reason]);
+      },
+      invalidate: (name) => invalidated.push(name),
     },
-    ...{ store, changeLog, owners, clock, log, hashKeys },
-    metrics: recordingMetrics(),
-    random: () => 0,
-    organisations: () => [orgA, orgB].map((id) => ({ id, name: id, hybridEnabled: true })),
-    ownerOfApi: (api) => ({ 'api-a': orgA, 'api-b': orgB })[api],
-    ownerOfUserKey: (key) => ({ 'user-a': orgA, 'user-b': orgB })[key],
-    reloadCatalog: () => {
-      reloads += 1;
-    },
-    invalidate: (name) => invalidated.push(name),
-  });
+    waitingMax,
+  );
   await signals.start();
 }
 
@@ -277,5 +286,67 @@ describe('a store that is away', () => {
     expect([...(await told())].sort()).toEqual([`a ${hash}:hashed`, 'a t:api-a:oAuthRevokeToken']);
     await signals.stop();
     expect(clock.pendingTimers).toBe(0);
+  });
+});
+
+describe('what was not heard or not taken', () => {
+  const marked = () => marks.map(([organisation, depth]) => [organisation ?? 'all', depth]);
+
+  it('at the start is looked for in the log, and after an interruption everywhere', async () => {
+    listener({ type: 'listening' });
+    listener({ type: 'listening' });
+    expect(marked()).toEqual([
+      ['all', 'removals'],
+      ['all', 'everything'],
+    ]);
+  });
+
+  it('is looked for by what was seen, once all has been seen and signals came since', async () => {
+    await setUp({ survey: true });
+    await put(hash, orgA);
+    await clock.advanceAsync(10_000);
+    listener({ type: 'listening' });
+    hear(`${hash}:hashed`);
+    await clock.advanceAsync(1_000);
+    listener({ type: 'listening' });
+    expect(marked().at(-1)).toEqual(['all', 'changes']);
+  });
+
+  it('marks whose keys the bound left out, says so, and tells the others', async () => {
+    await setUp({ waitingMax: 2 });
+    for (const id of ['first', 'second', 'third', 'fourth']) {
+      await put(hashKey(id), orgA);
+      hear(`${hashKey(id)}:hashed`, id === 'fourth' ? orgB : undefined);
+    }
+    expect(marked()).toEqual([
+      ['all', 'everything'],
+      [orgB, 'everything'],
+    ]);
+    expect(log.lines.filter(({ level }) => level === 'error').length).toBeGreaterThan(0);
+    expect(JSON.stringify(log.lines)).not.toContain(hashKey('third'));
+    await clock.advanceAsync(1_000);
+    expect(await told()).toHaveLength(2);
+  });
+
+  it('marks all when a key is gone that nobody is known to own, and not for one that is there', async () => {
+    await put(hash, undefined);
+    hear(`${hash}:hashed`);
+    await clock.advanceAsync(100);
+    expect(marked()).toEqual([]);
+    hear('0a0a0a0a:hashed');
+    await clock.advanceAsync(100);
+    expect(marked()).toEqual([['all', 'removals']]);
+  });
+
+  it('is told before the hub ends, or marked when no store answers', async () => {
+    await put(hash, orgA);
+    hear(`${hash}:hashed`);
+    await signals.stop();
+    expect([await told(), marked()]).toEqual([[`a ${hash}:hashed`], []]);
+    await setUp();
+    store.failAlways();
+    hear(`${hash}:hashed`);
+    await signals.stop();
+    expect(marked().at(-1)).toEqual(['all', 'everything']);
   });
 });
