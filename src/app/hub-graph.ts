@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Configuration, TlsServerConfiguration } from '../config/configuration.js';
+import { connectionBudgetOf } from '../domain/connection-budget.js';
 import type { WorkerIdentity } from '../domain/worker.js';
 import { AnalyticsDrain } from '../hub/analytics/drain.js';
 import { AnalyticsIntake } from '../hub/analytics/intake.js';
@@ -31,7 +32,7 @@ import type { BridgeHub } from '../transport/grpc/bridge-hub.js';
 import { GrpcTransport } from '../transport/grpc/grpc-transport.js';
 import { ProtoFrameEncoder } from '../transport/grpc/proto-frame-encoder.js';
 import type { ProtocolHandler } from '../transport/listener/protocol-handler.js';
-import { WorkerListener } from '../transport/listener/worker-listener.js';
+import { type ListenerBounds, WorkerListener } from '../transport/listener/worker-listener.js';
 import { TlsFiles } from '../transport/tls/tls-files.js';
 import { buildKeySignals } from './control-plane-signals.js';
 import { buildGorpcGraph, type GorpcGraph } from './gorpc-graph.js';
@@ -63,6 +64,10 @@ export interface HubEnvironment {
   readonly metrics: Metrics;
   readonly obfuscate: Obfuscate;
   readonly hub: { readonly id: string; readonly version: string };
+  /** Soft RLIMIT_NOFILE; undefined: not known. */
+  readonly descriptorsMax?: number | undefined;
+  /** For tests, which cannot open thousands of connections. */
+  readonly listenerBounds?: Partial<ListenerBounds> | undefined;
   /** For tests, which cannot wait for what gateways are made to wait for. */
   readonly gorpc?: Partial<GorpcTransportOptions> | undefined;
 }
@@ -197,12 +202,18 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
     transportOptions: environment.gorpc,
   });
   const tls = tlsFiles(configuration.listener.tls, 'server_options', environment);
+  const budget = connectionBudgetOf(environment.descriptorsMax);
   const listener = new WorkerListener(
     {
       port: configuration.listenPort,
       host: configuration.listener.address || undefined,
       handlers: { grpc: draining(grpc, fanout), gorpc: gorpc.transport },
       tls,
+      bounds: {
+        connectionsMax: budget.workerConnectionsMax,
+        refusedConnectionsMax: budget.refusedConnectionsMax,
+        ...environment.listenerBounds,
+      },
     },
     ports,
   );
@@ -250,7 +261,7 @@ export function tlsFiles(
 function draining(grpc: GrpcTransport, fanout: Fanout): ProtocolHandler {
   return {
     matches: (head) => grpc.matches(head),
-    accept: (stream) => grpc.accept(stream),
+    accept: (stream, details) => grpc.accept(stream, details),
     drain: async (deadlineMs) => {
       await fanout.stop();
       await grpc.stop(deadlineMs);

@@ -21,6 +21,7 @@ export async function readReadiness(graph: HubGraph, clock: Clock): Promise<Read
       component('key store', keyStore),
       component('catalog', graph.distributor.notReady() === undefined),
       component('rpc', graph.listener.notReady() === undefined),
+      component('connections', graph.listener.nearBound() === undefined),
     ],
   };
 }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { ParsedConfiguration } from '../config/parse-configuration.js';
 import { describeConfiguration, findEnvironment, findField, listEnvironment } from '../config/redact.js';
+import { connectionBudgetOf } from '../domain/connection-budget.js';
 import { ungrouped } from '../domain/identifiers.js';
 import type { WorkerNode } from '../domain/worker.js';
 import { exitCodes } from '../errors/catalogue.js';
@@ -13,6 +14,7 @@ import { HttpServer } from '../transport/http/http-server.js';
 import { HubAdministration } from './admin-operations.js';
 import { ComponentStack } from './component-stack.js';
 import { credentialsPath } from './credentials-file.js';
+import { readDescriptorLimit } from './descriptor-limit.js';
 import { httpSecretOf, makeFirstStart, noteAddresses } from './first-start.js';
 import { buildHubGraph, type HubEnvironment, type HubGraph, tlsFiles } from './hub-graph.js';
 import { describeStatus, readReadiness } from './hub-status.js';
@@ -77,6 +79,7 @@ export async function runHub({
     log,
     metrics,
     obfuscate: createObfuscate(configuration.enableKeyLogging),
+    descriptorsMax: readDescriptorLimit(),
     hub: { id: `${hostname()}-${randomBytes(3).toString('hex')}`, version },
   };
   const startedAtMs = clock.nowMs();
@@ -177,6 +180,7 @@ function buildHttp(
       tls: own.httpTls,
       secureEndpoints,
       secret: own.httpSecret,
+      connectionsMax: connectionBudgetOf(environment.descriptorsMax).httpConnectionsMax,
       failedLoginsPerMinuteMax: configuration.causeway.failedLoginsPerMinute,
       profiler: configuration.enableHttpProfiler,
       readinessRenewalSeconds: configuration.healthCacheRenewalSeconds,

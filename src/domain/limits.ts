@@ -58,8 +58,34 @@ export const limits = {
   analyticsBatchIdsMax: 100_000,
   /** Time for a new connection to show its protocol (and finish TLS) before it is closed. */
   preambleTimeoutMs: 10_000,
-  /** Open connections on the worker port; more are closed at once. */
+  /** Open connections on the worker port, and fewer where the process may have fewer descriptors; more are refused. */
   connectionsMax: 20_000,
+  /** Time for somebody to log in over a connection to the worker port, over any protocol; then it is closed. */
+  loginTimeoutMs: 30_000,
+  /** Connections to the worker port over which nobody has logged in; for one more the network that has most gives one up. In proportion where `connectionsMax` is lower. */
+  strangersMax: 10_000,
+  /** As above, of one network (IPv4 /24, IPv6 /48); more are refused. */
+  strangersPerNetworkMax: 5_000,
+  /** As above, of one host (an IPv4 address, an IPv6 /64); more are refused. */
+  strangersPerHostMax: 2_500,
+  /** Refused connections that wait for their close, so that they are not redialled at once; more are closed at once. */
+  refusedConnectionsMax: 512,
+  /** Descriptors that no connection may take: for stores, catalog and log. */
+  descriptorsReserved: 256,
+  /** Open gRPC calls of one connection; a client waits with further ones. */
+  callsPerConnectionMax: 1_000,
+  /** As above, until somebody has logged in over it: each costs more than it does its sender, and they begin all at once. */
+  strangerCallsPerConnectionMax: 16,
+  /** Life of a gRPC connection without a call, also of a worker that is logged in; then it is closed with a goodbye. */
+  grpcIdleMaxMs: 600_000,
+  /** Open connections on the HTTP port; for one more the network that has most gives one up. */
+  httpConnectionsMax: 512,
+  /** As above, of one host; more are closed at once. */
+  httpConnectionsPerHostMax: 128,
+  /** Time for the head of an HTTP request to arrive; then the connection is closed. */
+  httpHeadTimeoutMs: 10_000,
+  /** Header fields of one HTTP request; further ones are not looked at. */
+  httpHeadersMax: 100,
   /** Failed logins per address and minute before they are refused unexamined answers. */
   failedLoginsPerMinuteMax: 30,
   /** Addresses whose failed logins are remembered; the oldest are forgotten. */
@@ -102,8 +128,6 @@ export const limits = {
   gorpcUnsentBytesMax: 4 * mib,
   /** Calls on one gorpc connection that can only be a mistake or an attack; then it is closed. */
   gorpcBadCallsMax: 100,
-  /** Time in which a gorpc connection that never logged in has to make a call; then it is closed. */
-  gorpcSilenceMaxMs: 120_000,
   /** Time in which a gorpc connection has to take something of what waits for it; then it is closed. */
   gorpcStallMaxMs: 300_000,
   /** Bytes of definitions kept encoded for gorpc, with their compressed form; the least recently used go. */

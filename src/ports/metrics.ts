@@ -18,6 +18,16 @@ export const metricTable = {
     help: 'Open connections on the worker port, by protocol.',
     labels: ['protocol'],
   },
+  causeway_connections_max: {
+    type: 'gauge',
+    help: 'Connections that the worker port takes: the limit `connectionsMax`, or what the descriptors of the process leave for it.',
+    labels: [],
+  },
+  causeway_strangers: {
+    type: 'gauge',
+    help: 'Open connections on the worker port over which nobody has logged in.',
+    labels: [],
+  },
   causeway_connections_refused_total: {
     type: 'counter',
     help: 'Connections closed before or instead of being served, by reason.',

@@ -65,6 +65,8 @@ export const types40 = generation('apidef', {
 
 export interface GorpcClientOptions {
   readonly port: number;
+  /** Address to dial from. */
+  readonly localAddress?: string;
   readonly connectionId?: string;
   readonly compressed?: boolean;
   readonly types?: Generation;
@@ -123,7 +125,8 @@ export class GorpcClient {
   }
 
   static async open(options: GorpcClientOptions): Promise<GorpcClient> {
-    const socket = connect(options.port, '127.0.0.1');
+    const { port, localAddress } = options;
+    const socket = connect({ port, host: '127.0.0.1', ...(localAddress !== undefined && { localAddress }) });
     socket.setNoDelay();
     await once(socket, 'connect');
     return new GorpcClient(socket, options);

@@ -7,6 +7,7 @@ import type { KeyEvent } from '../../src/domain/key-event.js';
 import type { User } from '../../src/domain/organisation.js';
 import { SystemClock } from '../../src/telemetry/system-clock.js';
 import type { GorpcTransportOptions } from '../../src/transport/gorpc/gorpc-transport.js';
+import type { ListenerBounds } from '../../src/transport/listener/worker-listener.js';
 import { MemoryAnalyticsSink } from '../memory/memory-analytics-sink.js';
 import { MemoryAnalyticsSpool } from '../memory/memory-analytics-spool.js';
 import { MemoryCatalog } from '../memory/memory-catalog.js';
@@ -121,6 +122,8 @@ export interface GorpcHubOptions {
   readonly disk?: HubDisk;
   readonly port?: number;
   readonly gorpc?: Partial<GorpcTransportOptions>;
+  readonly listenerBounds?: Partial<ListenerBounds>;
+  readonly descriptorsMax?: number;
   /** Options of the configuration file. */
   readonly configuration?: ConfigurationInput['overrides'];
 }
@@ -158,6 +161,8 @@ export class GorpcTestHub {
       metrics: this.metrics,
       obfuscate: (key) => `****${key.slice(-4)}`,
       hub: { id: 'hub-1', version: 'test' },
+      listenerBounds: options.listenerBounds,
+      descriptorsMax: options.descriptorsMax,
       gorpc: { loginWaitMs: 150, pollHoldMs: 400, refusalDelayMs: 50, ...options.gorpc },
     });
   }

@@ -126,6 +126,7 @@ describe('the worker port', () => {
         remotePort: expect.any(Number),
         secure: terms !== undefined,
         serverName: terms === undefined ? undefined : 'localhost',
+        standing: expect.anything(),
       });
     });
   });

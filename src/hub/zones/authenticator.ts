@@ -15,6 +15,8 @@ export interface LoginRequest {
   readonly organisation: string | undefined;
   /** Of the peer, without its port: failures are counted by it. */
   readonly address: string;
+  /** Tells connections of one address apart; 0 or undefined: nobody asks. */
+  readonly port?: number;
 }
 
 export type RevocationReason =

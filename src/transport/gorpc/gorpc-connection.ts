@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { limits } from '../../domain/limits.js';
 import type { GatewaySession } from '../../hub/zones/gateway-session.js';
+import type { ConnectionStanding } from '../../ports/connection-standing.js';
 import { OutboundStream } from './deflate/outbound-stream.js';
 import type { HeldBytes } from './gob/segment-buffer.js';
 import type { GobInteger } from './gob/values.js';
@@ -14,6 +15,11 @@ import { type GorpcAnswer, type KeysValuesPairName, ResponseEncoder } from './re
 export interface GorpcPeer {
   readonly remoteAddress: string;
   readonly remotePort: number;
+}
+
+/** The same, and how its connection stands with the listener; undefined: nobody wants to know. */
+export interface GorpcGuest extends GorpcPeer {
+  readonly standing?: ConnectionStanding;
 }
 
 /** What a connection tells its transport. */
@@ -36,6 +42,7 @@ export interface GorpcConnectionEvents {
  */
 export class GorpcConnection implements RequestStreamEvents {
   readonly peer: GorpcPeer;
+  readonly standing: ConnectionStanding | undefined;
   readonly openedAtMs: number;
   session: GatewaySession | undefined;
   /** Calls that can only be a mistake or an attack. */
@@ -64,11 +71,12 @@ export class GorpcConnection implements RequestStreamEvents {
 
   constructor(
     stream: Duplex,
-    peer: GorpcPeer,
+    { standing, ...peer }: GorpcGuest,
     events: GorpcConnectionEvents,
     options: { readonly heldBytes: HeldBytes; readonly openedAtMs: number },
   ) {
     this.peer = peer;
+    this.standing = standing;
     this.openedAtMs = options.openedAtMs;
     this.#progressMs = options.openedAtMs;
     this.#stream = stream;

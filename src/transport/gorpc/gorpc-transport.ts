@@ -10,7 +10,7 @@ import type { Metrics } from '../../ports/metrics.js';
 import { Complaints } from './complaints.js';
 import { Dispatcher } from './dispatcher.js';
 import { HeldBytes } from './gob/segment-buffer.js';
-import { GorpcConnection, type GorpcConnectionEvents, type GorpcPeer } from './gorpc-connection.js';
+import { GorpcConnection, type GorpcConnectionEvents, type GorpcGuest } from './gorpc-connection.js';
 import type { GorpcHub } from './gorpc-hub.js';
 import { methodTable } from './method-table.js';
 import { type Preamble, preambleMagic } from './preamble.js';
@@ -60,6 +60,7 @@ export class GorpcTransport implements Component, GorpcConnectionEvents {
   readonly #complaints: Complaints;
   readonly #heldBytes = new HeldBytes();
   readonly #connections = new Set<GorpcConnection>();
+  readonly #bySession = new WeakMap<GatewaySession, Set<GorpcConnection>>();
   /** Those whose preamble is not complete, the oldest first. */
   readonly #unready = new Set<GorpcConnection>();
   /** How often an address was refused of late, by the power of two. */
@@ -90,7 +91,7 @@ export class GorpcTransport implements Component, GorpcConnectionEvents {
         metrics: parts.metrics,
         complaints: this.#complaints,
         pollHoldMs: this.#options.pollHoldMs,
-        onLoggedIn: (session) => this.#dispatcher.loggedIn(session),
+        onLoggedIn: (session) => this.#onLoggedIn(session),
         onBadCall,
       }),
       onBadCall,
@@ -121,10 +122,10 @@ export class GorpcTransport implements Component, GorpcConnectionEvents {
     return head.length < preambleMagic.length ? 'need-more' : 'yes';
   }
 
-  accept(stream: Duplex, peer: GorpcPeer): void {
+  accept(stream: Duplex, { remoteAddress, remotePort, standing }: GorpcGuest): void {
     const openedAtMs = this.#clock.monotonicMs();
-    const { remoteAddress, remotePort } = peer;
-    const connection = new GorpcConnection(stream, { remoteAddress, remotePort }, this, {
+    const guest = { remoteAddress, remotePort, ...(standing && { standing }) };
+    const connection = new GorpcConnection(stream, guest, this, {
       heldBytes: this.#heldBytes,
       openedAtMs,
     });
@@ -143,7 +144,12 @@ export class GorpcTransport implements Component, GorpcConnectionEvents {
 
   onPreamble(connection: GorpcConnection, { connectionId }: Preamble): GatewaySession {
     this.#unready.delete(connection);
-    return this.#hub.sessions.enter(connectionId);
+    const session = this.#hub.sessions.enter(connectionId);
+    const others = this.#bySession.get(session) ?? new Set();
+    this.#bySession.set(session, others.add(connection));
+    // One of its pool has logged in already.
+    if (this.#hub.sessions.loginOf(session) !== undefined) connection.standing?.welcome();
+    return session;
   }
 
   onRequest(connection: GorpcConnection, session: GatewaySession, request: GorpcRequest): void {
@@ -167,7 +173,10 @@ export class GorpcTransport implements Component, GorpcConnectionEvents {
   onClosed(connection: GorpcConnection): void {
     this.#connections.delete(connection);
     this.#unready.delete(connection);
-    if (connection.session !== undefined) this.#hub.sessions.leave(connection.session);
+    const { session } = connection;
+    if (session === undefined) return;
+    this.#bySession.get(session)?.delete(connection);
+    this.#hub.sessions.leave(session);
   }
 
   /** One pass after the input of this turn was read: calls that came together are answered together. */
@@ -184,6 +193,11 @@ export class GorpcTransport implements Component, GorpcConnectionEvents {
       if (this.#drained !== undefined && connection.callsInFlight === 0) connection.end();
       else connection.flush();
     }
+  }
+
+  #onLoggedIn(session: GatewaySession): void {
+    for (const { standing } of this.#bySession.get(session) ?? []) standing?.welcome();
+    this.#dispatcher.loggedIn(session);
   }
 
   #onBadCall(connection: GorpcConnection): void {
@@ -225,11 +239,10 @@ export class GorpcTransport implements Component, GorpcConnectionEvents {
       if (connection.stalledMs(nowMs) > limits.gorpcStallMaxMs) {
         this.#closeSilent(connection, 'gorpcStallMaxMs');
       }
-      const { session } = connection;
-      if (session === undefined || session.hasLoggedIn) continue;
-      if (nowMs - Math.max(session.lastCallMs, connection.openedAtMs) > limits.gorpcSilenceMaxMs) {
-        this.#closeSilent(connection, 'gorpcSilenceMaxMs');
-      }
+      // Logins run out and are taken back; what is called meanwhile, as `Ping`, is no login.
+      if (connection.session === undefined) continue;
+      if (this.#hub.sessions.loginOf(connection.session) === undefined) connection.standing?.unwelcome();
+      else connection.standing?.welcome();
     }
   }
 

@@ -11,6 +11,8 @@ export interface BridgeHub {
     readonly apiKey: string;
     readonly organisation: string | undefined;
     readonly address: string;
+    /** Tells connections of one address apart. */
+    readonly port: number;
     readonly protocol: WorkerProtocol;
   }): WorkerIdentity;
   /** Ownership filter of a worker's view; undefined when `enable_ownership` is off. */

@@ -1,4 +1,5 @@
 import type { Metadata } from '@grpc/grpc-js';
+import { plainAddress } from '../../domain/network-source.js';
 import type { WorkerIdentity } from '../../domain/worker.js';
 import { CausewayError } from '../../errors/causeway-error.js';
 import type { BridgeHub } from './bridge-hub.js';
@@ -24,7 +25,7 @@ export function authorise(hub: BridgeHub, metadata: Metadata, peer: string): Cal
   const identity = hub.login({
     apiKey: apiKey ?? '',
     organisation,
-    address: addressOf(peer),
+    ...addressAndPortOf(peer),
     protocol: 'grpc',
   });
   return { identity, apiKey: apiKey ?? '' };
@@ -39,10 +40,8 @@ function bearerToken(header: string | undefined): string | undefined {
   return /^bearer +(\S+)$/i.exec(header ?? '')?.[1];
 }
 
-/** `ipv4:127.0.0.1:5000`, `127.0.0.1:5000` or `[::1]:5000` without scheme and port. */
-function addressOf(peer: string): string {
-  return peer
-    .replace(/^ipv[46]:/, '')
-    .replace(/:\d+$/, '')
-    .replace(/^\[|\]$/g, '');
+/** Of `ipv4:127.0.0.1:5000`, `127.0.0.1:5000`, `::1:5000` or `[::1]:5000`. Port 0: there is none. */
+function addressAndPortOf(peer: string): { readonly address: string; readonly port: number } {
+  const [, address = peer, port = '0'] = /^(?:ipv[46]:)?(.*?)(?::(\d+))?$/.exec(peer) ?? [];
+  return { address: plainAddress(address.replace(/^\[|\]$/g, '')), port: Number(port) };
 }

@@ -18,6 +18,7 @@ import type { BridgeHub } from './bridge-hub.js';
 import { hubService, reflectedDefinition } from './contract.js';
 import { getKeys } from './get-keys-call.js';
 import { toGrpcError } from './grpc-status.js';
+import { type GrpcPeer, Guests } from './guests.js';
 import type {
   ReportAnalyticsRequestMessage,
   ReportAnalyticsResponseMessage,
@@ -46,18 +47,31 @@ export class GrpcTransport implements Component {
   readonly #server: Server;
   readonly #health: HealthImplementation;
   readonly #draining = new AbortController();
+  readonly #guests = new Guests();
   readonly #injector: ReturnType<Server['createConnectionInjector']>;
 
   constructor(parts: GrpcTransportParts) {
     setMaxListeners(0, this.#draining.signal);
     this.#clock = parts.clock;
+    // The hub itself in all but this: a login is noted with its connection.
+    const hub = Object.assign(Object.create(parts.hub) as BridgeHub, {
+      login: (request: Parameters<BridgeHub['login']>[0]) => {
+        const identity = parts.hub.login(request);
+        this.#guests.loggedIn(request.address, request.port);
+        return identity;
+      },
+    });
     this.#server = new Server({
       'grpc.max_receive_message_length': limits.workerMessageBytesMax,
       'grpc.max_send_message_length': -1,
+      interceptors: [this.#guests.interceptor],
+      'grpc.max_concurrent_streams': limits.strangerCallsPerConnectionMax,
+      // Connections without a call: a worker that still wants something opens another.
+      'grpc.max_connection_idle_ms': limits.grpcIdleMaxMs,
       'grpc.keepalive_time_ms': 30_000,
       'grpc.keepalive_timeout_ms': 20_000,
     });
-    this.#server.addService(hubService(), handlersOf(parts, this.#draining.signal));
+    this.#server.addService(hubService(), handlersOf({ ...parts, hub }, this.#draining.signal));
     this.#health = new HealthImplementation({ '': 'NOT_SERVING', [serviceName]: 'NOT_SERVING' });
     this.#health.addToServer(this.#server);
     new ReflectionService(reflectedDefinition).addToServer(this.#server);
@@ -97,7 +111,9 @@ export class GrpcTransport implements Component {
     return head.length < preface.length ? 'need-more' : 'yes';
   }
 
-  accept(socket: Duplex): void {
+  /** A worker that loses its right loses its streams, and a connection without one ends. */
+  accept(socket: Duplex, peer: GrpcPeer): void {
+    this.#guests.enter(socket, peer);
     this.#injector.injectConnection(socket);
   }
 }

@@ -2,6 +2,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer, Server as TlsServer } from 'node:https';
 import type { SecureContext, SecureContextOptions } from 'node:tls';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import { limits } from '../../domain/limits.js';
 import { plainAddress } from '../../domain/network-source.js';
 import { CausewayError, describeError, toCausewayError } from '../../errors/causeway-error.js';
 import type { Clock, Timer } from '../../ports/clock.js';
@@ -12,6 +13,7 @@ import type { AdminOperations } from './admin-operations.js';
 import { addAdminRoutes } from './admin-routes.js';
 import { AdministrativeGuard, guardHeader } from './administrative-guard.js';
 import { sendError } from './error-reply.js';
+import { HttpConnections } from './http-connections.js';
 import { addProbeRoutes, addSecureRoutes } from './operator-routes.js';
 import type { OperatorViews } from './operator-views.js';
 import { Profiler } from './profiler.js';
@@ -31,6 +33,8 @@ export interface HttpServerOptions {
   readonly secret: string;
   /** The option `causeway.failed_logins_per_minute`. */
   readonly failedLoginsPerMinuteMax: number;
+  /** What the descriptors of the process leave for this port. Default: the limit `httpConnectionsMax`. */
+  readonly connectionsMax?: number;
   /** The option `enable_http_profiler`. */
   readonly profiler: boolean;
   /** The option `healthcheck.cache_renewal_period`. */
@@ -48,7 +52,14 @@ export interface TlsTerms {
 /** Longest path part: a key name with every byte escaped. */
 const pathPartCharactersMax = 4_096;
 const bodyBytesMax = 1024 * 1024;
-const requestTimeoutMs = 30_000;
+/** Longer than the longest profile takes: a connection on which nothing moves for so long is dead. */
+const silenceMaxMs = 330_000;
+/** A connection that sends nothing, or its request byte by byte, is looked for this often. */
+const patience = {
+  headersTimeout: limits.httpHeadTimeoutMs,
+  requestTimeout: 30_000,
+  connectionsCheckingInterval: 2_000,
+};
 /** By then a host that failed too often may try again. */
 const retryAfterSeconds = 60;
 
@@ -84,8 +95,13 @@ export class HttpServer implements Component {
       log,
     });
     this.#profiler = options.profiler ? new Profiler(clock) : undefined;
+    const connections = new HttpConnections(options.connectionsMax ?? limits.httpConnectionsMax, {
+      ...dependencies,
+      log,
+    });
     let handle: RequestListener = () => {};
     this.#server = openServer(options.tls, (request, response) => handle(request, response));
+    connections.watch(this.#server);
     this.#http = fastify({
       serverFactory: (handler) => {
         handle = handler;
@@ -238,14 +254,20 @@ export class HttpServer implements Component {
 
 /** The first certificate comes with `start`: whoever loads the files has been started by then. */
 function openServer(tls: TlsTerms | undefined, listener: RequestListener): Server {
-  if (tls === undefined) return createServer({ requestTimeout: requestTimeoutMs }, listener);
-  return createTlsServer(
-    {
-      SNICallback: (serverName, answer) => answer(null, tls.secureContext(serverName)),
-      requestTimeout: requestTimeoutMs,
-    },
-    listener,
-  );
+  const server =
+    tls === undefined
+      ? createServer(patience, listener)
+      : createTlsServer(
+          {
+            SNICallback: (serverName, answer) => answer(null, tls.secureContext(serverName)),
+            handshakeTimeout: limits.httpHeadTimeoutMs,
+            ...patience,
+          },
+          listener,
+        );
+  server.maxHeadersCount = limits.httpHeadersMax;
+  server.timeout = silenceMaxMs;
+  return server;
 }
 
 function portError(thrown: NodeJS.ErrnoException, address: string): CausewayError {

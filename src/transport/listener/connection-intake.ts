@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { describeError } from '../../errors/causeway-error.js';
 import type { Clock } from '../../ports/clock.js';
+import type { ConnectionStanding } from '../../ports/connection-standing.js';
 import type { Log } from '../../ports/log.js';
 import type { Metrics } from '../../ports/metrics.js';
 import type { ConnectionDetails, ProtocolHandler, TlsContexts } from './protocol-handler.js';
@@ -25,6 +26,7 @@ export interface IntakeOptions {
 export interface IncomingConnection {
   readonly socket: Socket;
   readonly peer: Pick<ConnectionDetails, 'remoteAddress' | 'remotePort'>;
+  readonly standing: ConnectionStanding;
   stage: 'unidentified' | 'refused' | 'accepted';
 }
 
@@ -161,15 +163,15 @@ export class ConnectionIntake {
   }
 
   #handOver(connection: IncomingConnection, stream: Duplex, match: Exclude<Match, 'nobody'>): void {
-    const { socket, peer } = connection;
+    const { socket, peer, standing } = connection;
     const { protocol, handler } = match;
     const secured = stream instanceof TLSSocket ? stream : undefined;
     const serverName = typeof secured?.servername === 'string' ? secured.servername : undefined;
-    const details: ConnectionDetails = { ...peer, secure: secured !== undefined, serverName };
+    const details: ConnectionDetails = { ...peer, secure: secured !== undefined, serverName, standing };
     connection.stage = 'accepted';
     this.#metrics.add('causeway_connections', { protocol });
     socket.once('close', () => this.#metrics.add('causeway_connections', { protocol }, -1));
-    this.#log.debug('connection accepted', { ...details, protocol });
+    this.#log.debug('connection accepted', { ...peer, secure: details.secure, serverName, protocol });
     handler.accept(stream, details);
   }
 

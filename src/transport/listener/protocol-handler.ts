@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { SecureContext } from 'node:tls';
+import type { ConnectionStanding } from '../../ports/connection-standing.js';
 
 /** Who is at the other end of a connection. */
 export interface ConnectionDetails {
@@ -9,6 +10,7 @@ export interface ConnectionDetails {
   readonly secure: boolean;
   /** The name asked for in the TLS hello. */
   readonly serverName: string | undefined;
+  readonly standing: ConnectionStanding;
 }
 
 /** One worker protocol on the shared port. */
@@ -17,7 +19,7 @@ export interface ProtocolHandler {
   matches(head: Buffer): 'yes' | 'no' | 'need-more';
   /**
    * Takes the connection over. The stream is paused and gives every byte from the first one on. It closes
-   * when the handler ends it, and at the latest when the listener stops.
+   * when the handler ends it, when nobody has logged in over it in time, and at the latest when the listener stops.
    */
   accept(stream: Duplex, details: ConnectionDetails): void;
   /** Finishes what is under way; its connections are destroyed after it resolves or at `deadlineMs`. */

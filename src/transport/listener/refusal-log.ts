@@ -7,6 +7,9 @@ export type RefusalReason =
   | 'unknown-protocol'
   | 'preamble-timeout'
   | 'connections-max'
+  | 'strangers'
+  | 'no-login'
+  | 'evicted'
   | 'tls-not-enabled'
   | 'tls-required'
   | 'tls-handshake';

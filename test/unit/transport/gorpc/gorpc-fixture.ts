@@ -10,6 +10,7 @@ import { WorkerTokens } from '../../../../src/hub/keyspace/worker-tokens.js';
 import { ZoneFeeds } from '../../../../src/hub/keyspace/zone-feeds.js';
 import { Authenticator } from '../../../../src/hub/zones/authenticator.js';
 import { GatewaySessions } from '../../../../src/hub/zones/gateway-sessions.js';
+import type { ConnectionStanding } from '../../../../src/ports/connection-standing.js';
 import { GobDecoder } from '../../../../src/transport/gorpc/gob/decoder.js';
 import { GobInterface, type GobStruct } from '../../../../src/transport/gorpc/gob/values.js';
 import type { GorpcHub } from '../../../../src/transport/gorpc/gorpc-hub.js';
@@ -144,10 +145,11 @@ export class TransportFixture {
   }
 
   /** A connection from `address` that has sent `bytes` so far. */
-  connect(bytes: Buffer = Buffer.alloc(0), address = '10.0.0.1'): TestStream {
+  connect(bytes: Buffer = Buffer.alloc(0), address = '10.0.0.1', standing?: ConnectionStanding): TestStream {
     const stream = new TestStream();
     this.#ports += 1;
-    this.transport.accept(stream, { remoteAddress: address, remotePort: this.#ports });
+    const peer = { remoteAddress: address, remotePort: this.#ports };
+    this.transport.accept(stream, { ...peer, ...(standing && { standing }) });
     if (bytes.length > 0) stream.receive(bytes);
     return stream;
   }

@@ -39,22 +39,33 @@ describe('connections that say too little', () => {
     expect(fixture.transport.openConnections).toBe(1);
   });
 
-  test('are closed by the thousand, one line for all, and others are served', async () => {
-    const good = fixture.connect(Buffer.concat([requests.preamble('good'), requests.call('Login', apiKey)]));
+  test('are strangers to the listener until their worker has logged in, whatever else they call', async () => {
+    const standing = () => {
+      const said: string[] = [];
+      return {
+        said,
+        welcome: () => void said.push('welcome'),
+        unwelcome: () => void said.push('unwelcome'),
+        beforeTimeout: () => {},
+      };
+    };
+    const [first, other, late] = [standing(), standing(), standing()];
+    const one = fixture.connect(requests.preamble('pool'), '10.0.0.1', first);
+    fixture.connect(new RequestWriter().preamble('pool'), '10.0.0.1', other);
+    one.receive(requests.call('Ping', ''));
+    one.receive(requests.call('Login', 'no-such-key'));
+    await fixture.clock.advanceAsync(3 * second);
+    expect([...first.said, ...other.said]).not.toContain('welcome');
+    one.receive(requests.call('Login', apiKey));
     await fixture.settle();
-    const crowd = Array.from({ length: 2_000 }, (_, index) =>
-      fixture.connect(new RequestWriter().preamble(`id-${index}`)),
-    );
+    expect([first.said.at(-1), other.said.at(-1)]).toEqual(['welcome', 'welcome']);
+    fixture.connect(new RequestWriter().preamble('pool'), '10.0.0.1', late);
     await fixture.settle();
-    expect(fixture.sessions.size).toBe(2_001);
-    await fixture.clock.advanceAsync(limits.gorpcSilenceMaxMs + 2 * second);
-    expect(crowd.every(({ destroyed }) => destroyed)).toBe(true);
-    expect(fixture.limitHits('gorpcSilenceMaxMs')).toBe(2_000);
-    expect(fixture.log.lines.filter(({ level }) => level === 'warn').length).toBeLessThan(3);
-    expect(fixture.sessions.size).toBe(1);
-    good.receive(requests.call('GetKey', 'apikey-none'));
-    await fixture.settle();
-    expect(answersIn(good.written).map(({ error }) => error)).toEqual([undefined, 'key not found']);
+    expect(late.said).toEqual(['welcome']);
+    fixture.sessions.endRefused(() => false);
+    one.receive(requests.call('Ping', ''));
+    await fixture.clock.advanceAsync(2 * second);
+    expect([first, other, late].map(({ said }) => said.at(-1))).toEqual(Array(3).fill('unwelcome'));
   });
 
   test('may idle for ever once their worker has logged in, on whichever connection', async () => {
