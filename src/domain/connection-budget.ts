@@ -20,7 +20,7 @@ export function connectionBudgetOf(descriptorsMax: number | undefined): Connecti
   const reserve = Math.min(limits.descriptorsReserved, available / 4);
   const free = Math.max(0, available - reserve);
   const httpConnectionsMax = Math.max(8, Math.floor(Math.min(limits.httpConnectionsMax, free / 8)));
-  const refusedConnectionsMax = Math.max(8, Math.floor(Math.min(limits.refusedConnectionsMax, free / 16)));
+  const refusedConnectionsMax = Math.max(8, Math.floor(Math.min(limits.refusedConnectionsMax, free / 8)));
   const rest = Math.max(8, Math.floor(free) - httpConnectionsMax - refusedConnectionsMax);
   return {
     workerConnectionsMax: Math.min(limits.connectionsMax, rest),

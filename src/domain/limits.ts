@@ -69,7 +69,7 @@ export const limits = {
   /** As above, of one host (an IPv4 address, an IPv6 /64); more are refused. */
   strangersPerHostMax: 2_500,
   /** Refused connections that wait for their close, so that they are not redialled at once; more are closed at once. */
-  refusedConnectionsMax: 512,
+  refusedConnectionsMax: 4_096,
   /** Descriptors that no connection may take: for stores, catalog and log. */
   descriptorsReserved: 256,
   /** Open gRPC calls of one connection; a client waits with further ones. */

@@ -12,7 +12,7 @@ const hostsMax = 10_000;
  *
  * A gateway redials at once when a connection is closed that it could open, with every connection of its pool and for
  * ever. So a refused one is kept, unread, for a second, and longer for a host that is refused again: up to 30 s. It
- * costs a descriptor, so there is room for a few hundred; when that is full they are closed at once after all.
+ * costs a descriptor, so there is room for some thousands where descriptors allow; when that is full they are closed at once after all.
  */
 export class Antechamber {
   readonly #clock: Clock;

@@ -23,5 +23,5 @@ it('leaves the reserve where they are few', () => {
     expect(descriptorsMax - sum(descriptorsMax)).toBeGreaterThanOrEqual(limits.descriptorsReserved);
   }
   expect(512 - sum(512)).toBeGreaterThanOrEqual(128);
-  expect(connectionBudgetOf(1_024).workerConnectionsMax).toBe(624);
+  expect(connectionBudgetOf(1_024).workerConnectionsMax).toBe(576);
 });
