@@ -6,6 +6,7 @@ import { CausewayError } from '../../errors/causeway-error.js';
 import type { ChangeLog } from '../../ports/change-log.js';
 import type { Clock } from '../../ports/clock.js';
 import type { KeyStore } from '../../ports/key-store.js';
+import { yieldTurn } from '../../std/yield-turn.js';
 import type { KeyOwners } from './key-owners.js';
 import type { LookDepth } from './look-through.js';
 import { ownerOfSession } from './session-owner.js';
@@ -27,6 +28,7 @@ export interface KeyDifferencesParts {
 
 const entriesPerRead = 1_000;
 const namesPerRead = 100;
+const idsPerTurn = 10_000;
 /** Between two reads: workers come first. */
 const pauseMs = 1;
 /** What differs is not heard faster than it can be told. */
@@ -56,12 +58,13 @@ export async function hearDifferences(
     differences += 1;
     parts.hear(event, organisation);
   };
-  for (const [organisation, depth] of marked) {
+  const looked = new Map([...marked].filter(([, depth]) => depth !== 'removals'));
+  const owned = await ownedIds(parts, looked);
+  for (const organisation of marked.keys()) {
     const { held, gone } = await heldByLog(parts, organisation);
-    if (depth !== 'removals') addOwned(parts, organisation, held, gone);
+    addOwned(parts, organisation, owned.get(organisation) ?? [], held, gone);
     await hearRemovals(parts, [...held.values()], hear, isStopped);
   }
-  const looked = new Map([...marked].filter(([, depth]) => depth !== 'removals'));
   if (looked.size > 0) await hearChanges(parts, looked, hear, isStopped);
   if (differences > 0) await parts.settled(isStopped);
   return differences;
@@ -125,13 +128,31 @@ function removalOf(event: KeyEvent): KeyEvent | undefined {
   }
 }
 
+/** Once for all organisations, and not in one go: there may be half a million. */
+async function ownedIds(
+  { owners }: KeyDifferencesParts,
+  looked: ReadonlyMap<OrganisationId, LookDepth>,
+): Promise<ReadonlyMap<OrganisationId, readonly string[]>> {
+  const owned = new Map<OrganisationId, string[]>(
+    [...looked.keys()].map((organisation) => [organisation, []]),
+  );
+  if (looked.size === 0) return owned;
+  for (const [index, id] of owners.ids().entries()) {
+    if (index % idsPerTurn === 0) await yieldTurn();
+    const owner = owners.ownerOf(id);
+    if (owner !== undefined) owned.get(owner)?.push(id);
+  }
+  return owned;
+}
+
 function addOwned(
-  { owners, hashKeys }: KeyDifferencesParts,
+  { hashKeys }: KeyDifferencesParts,
   organisation: OrganisationId,
+  ids: readonly string[],
   held: Map<string, Held>,
   gone: ReadonlySet<string>,
 ): void {
-  for (const id of owners.idsOf(organisation)) {
+  for (const id of ids) {
     const name = sessionPrefix + id;
     if (held.has(name) || gone.has(name)) continue;
     const hashed = hashKeys && looksHashed(id);

@@ -92,10 +92,9 @@ export class KeyOwners implements Component {
     return digest !== undefined && digest === digestOf(value);
   }
 
-  idsOf(organisation: OrganisationId): readonly string[] {
-    const ids: string[] = [];
-    for (const [id, seen] of this.#owners.entries()) if (seen.organisation === organisation) ids.push(id);
-    return ids;
+  /** Of every key whose owner is remembered, as it is now. */
+  ids(): readonly string[] {
+    return [...this.#owners.keys()];
   }
 
   /** Monotonic time when every key had been seen once; undefined: not yet. */

@@ -214,6 +214,7 @@ export class LookThrough implements Component {
   }
 
   #measure(): void {
-    this.#parts.metrics.set('causeway_look_throughs_pending', {}, this.#marks.size);
+    const pending = this.marked().filter(({ depth }) => depth !== 'removals').length;
+    this.#parts.metrics.set('causeway_look_throughs_pending', {}, pending);
   }
 }
