@@ -73,7 +73,7 @@ answerCalls({
     return [...(snapshot?.definitions.values() ?? [])].map(({ id, hash }) => [id, hash]);
   },
   stop: async () => {
-    await stack?.stop(clock.nowMs() + 1_000);
+    await stack?.stop(clock.monotonicMs() + 1_000);
     await closeStores?.();
   },
 });

@@ -40,7 +40,7 @@ answerCalls({
     return { port: graph.listener.address().port };
   },
   stop: async () => {
-    await stack.stop(clock.nowMs() + 1_000);
+    await stack.stop(clock.monotonicMs() + 1_000);
     await stores?.close();
   },
 });

@@ -21,7 +21,7 @@ export class ComponentStack {
       try {
         await component.start();
       } catch (thrown) {
-        await this.stop(this.#clock.nowMs() + unwindWithinMs);
+        await this.stop(this.#clock.monotonicMs() + unwindWithinMs);
         throw thrown;
       }
       this.#started.push(component);

@@ -11,9 +11,11 @@ import { KeyOwners } from '../hub/keyspace/key-owners.js';
 import { KeyReader } from '../hub/keyspace/key-reader.js';
 import { KeyWriter } from '../hub/keyspace/key-writer.js';
 import type { LookThrough } from '../hub/keyspace/look-through.js';
+import { LoopWatch } from '../hub/loop-watch.js';
 import { Authenticator } from '../hub/zones/authenticator.js';
 import { Fleet } from '../hub/zones/fleet.js';
 import { ZoneLags } from '../hub/zones/zone-lag.js';
+import type { AnalyticsQuarantine } from '../ports/analytics-quarantine.js';
 import type { AnalyticsSink } from '../ports/analytics-sink.js';
 import type { AnalyticsSpool } from '../ports/analytics-spool.js';
 import type { AnnouncedWrites } from '../ports/announced-writes.js';
@@ -48,6 +50,7 @@ export interface HubStores {
   /** Undefined: keys and change log are two engines that cannot share a commit. */
   readonly announcedWrites?: AnnouncedWrites | undefined;
   readonly spool: AnalyticsSpool;
+  readonly quarantine: AnalyticsQuarantine;
   readonly sink: AnalyticsSink & Component;
   readonly catalogCopy: CatalogCopy;
   readonly catalog: Catalog;
@@ -68,6 +71,8 @@ export interface HubEnvironment {
   readonly descriptorsMax?: number | undefined;
   /** For tests, which cannot open thousands of connections. */
   readonly listenerBounds?: Partial<ListenerBounds> | undefined;
+  /** Undefined: the graph makes one. Made outside, it also watches the stores, which are older than the graph. */
+  readonly loops?: LoopWatch | undefined;
   /** For tests, which cannot wait for what gateways are made to wait for. */
   readonly gorpc?: Partial<GorpcTransportOptions> | undefined;
 }
@@ -89,6 +94,7 @@ export interface HubGraph {
   readonly listener: WorkerListener;
   /** Of the worker port; undefined: it is in clear. */
   readonly tls: TlsFiles | undefined;
+  readonly loops: LoopWatch;
   /** In the order of their start. */
   readonly components: readonly Component[];
 }
@@ -96,6 +102,7 @@ export interface HubGraph {
 export function buildHubGraph(stores: HubStores, environment: HubEnvironment): HubGraph {
   const { configuration, clock, log, metrics, obfuscate, hub } = environment;
   const ports = { clock, log, metrics };
+  const loops = environment.loops ?? new LoopWatch(ports);
   const heartbeatIntervalMs = configuration.causeway.heartbeatIntervalSeconds * 1_000;
   const authenticator = new Authenticator(
     { clock, metrics },
@@ -170,6 +177,8 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
     ...ports,
     spool: stores.spool,
     sink: stores.sink,
+    quarantine: stores.quarantine,
+    progress: loops.loop('analytics-drain'),
     random: Math.random,
   });
   const intake = new AnalyticsIntake({ ...ports, spool: stores.spool, onSpooled: () => drain.wake() });
@@ -218,6 +227,7 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
     ports,
   );
   const components = [
+    loops,
     stores.sink,
     drain,
     distributor,
@@ -244,6 +254,7 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
     gorpc,
     listener,
     tls,
+    loops,
     components: components.filter((component) => component !== undefined),
   };
 }

@@ -5,6 +5,10 @@ import type { HubGraph } from './hub-graph.js';
 /** A name that no key has: reading it costs a store nothing and proves that it answers. */
 const probeName = 'causeway-readiness-probe';
 
+/** Of the records that were set aside, how many are shown and how much of each. */
+const shownRefusedMax = 20;
+const shownTextBytesMax = 1_024;
+
 /** Key store, catalog and worker port: the three without which a worker cannot be served. */
 export async function readReadiness(graph: HubGraph, clock: Clock): Promise<ReadinessReport> {
   const keyStore = await graph.stores.keyStore.getMany([probeName]).then(
@@ -22,21 +26,31 @@ export async function readReadiness(graph: HubGraph, clock: Clock): Promise<Read
       component('catalog', graph.distributor.notReady() === undefined),
       component('rpc', graph.listener.notReady() === undefined),
       component('connections', graph.listener.nearBound() === undefined),
+      ...stalledLoops(graph, clock),
     ],
   };
+}
+
+/** One for each loop that has had work for a minute and made no progress; none when all is well. */
+function stalledLoops({ loops }: HubGraph, clock: Clock): readonly ComponentHealth[] {
+  return loops
+    .stalled()
+    .map(({ name }) => ({ name: `loop:${name}`, status: 'fail', observedAtMs: clock.nowMs() }));
 }
 
 /** What `causeway status` shows. */
 export async function describeStatus(
   graph: HubGraph,
-  hub: { readonly id: string; readonly version: string; readonly startedAtMs: number },
+  hub: { readonly id: string; readonly version: string /** Monotonic. */; readonly startedMs: number },
   clock: Clock,
 ): Promise<unknown> {
   const { distributor, drain, fleet, stores, zoneLags } = graph;
-  const [readiness, lags, spool] = await Promise.all([
+  const [readiness, lags, spool, quarantine, newestRefused] = await Promise.all([
     readReadiness(graph, clock),
     zoneLags.measure(),
     stores.spool.size(),
+    stores.quarantine.summary(),
+    stores.quarantine.newest(shownRefusedMax),
   ]);
   const stored = await stores.sink.count().catch(() => undefined);
   const lastNacks = new Map(
@@ -46,7 +60,7 @@ export async function describeStatus(
     ]),
   );
   return {
-    hub: { id: hub.id, version: hub.version, uptime_seconds: (clock.nowMs() - hub.startedAtMs) / 1_000 },
+    hub: { id: hub.id, version: hub.version, uptime_seconds: (clock.monotonicMs() - hub.startedMs) / 1_000 },
     readiness: readiness.components.map(({ name, status }) => ({ name, status })),
     catalog: {
       trouble: distributor.notReady() ?? null,
@@ -109,6 +123,24 @@ export async function describeStatus(
       spooled_batches: spool.batches,
       spooled_bytes: spool.bytes,
       trouble: drain.trouble() ?? null,
+      quarantine: {
+        records: quarantine.records,
+        bytes: quarantine.bytes,
+        by_reason: quarantine.byReason,
+        newest: newestRefused.map(({ organisation, position, index, reason, detail, atMs, bytes, text }) => ({
+          organisation,
+          position,
+          index,
+          reason,
+          detail: detail ?? null,
+          at: new Date(atMs).toISOString(),
+          bytes,
+          text: text.toString('utf8', 0, shownTextBytesMax),
+        })),
+      },
     },
+    stalled_loops: graph.loops
+      .stalled()
+      .map(({ name, forMs }) => ({ name, seconds: Math.round(forMs / 1_000) })),
   };
 }

@@ -64,9 +64,9 @@ export async function openStores(
         folder: causeway.dataPath,
       });
     }
-    const { changeLog, spool, sink, catalogCopy, replaced } = embedded;
+    const { changeLog, spool, quarantine, sink, catalogCopy, replaced } = embedded;
     return {
-      ...{ changeLog, announcedWrites, spool, sink, catalogCopy, keyStore, signals },
+      ...{ changeLog, announcedWrites, spool, quarantine, sink, catalogCopy, keyStore, signals },
       catalog: catalog.store,
       pokeCatalog: catalog.poke,
       replaced,
@@ -95,7 +95,7 @@ async function openCatalog(
     type === 'postgres'
       ? (await import('../stores/postgres/postgres-catalog.js')).openPostgresCatalog(configuration, database)
       : (await import('../stores/mongodb/mongo-catalog.js')).openMongoCatalog(configuration, database);
-  return { store: catalog, poke: () => catalog.poke(), close: () => catalog.stop(clock.nowMs()) };
+  return { store: catalog, poke: () => catalog.poke(), close: () => catalog.stop(clock.monotonicMs()) };
 }
 
 async function openRedis({

@@ -6,6 +6,7 @@ import { connectionBudgetOf } from '../domain/connection-budget.js';
 import { ungrouped } from '../domain/identifiers.js';
 import type { WorkerNode } from '../domain/worker.js';
 import { exitCodes } from '../errors/catalogue.js';
+import { LoopWatch } from '../hub/loop-watch.js';
 import { createObfuscate } from '../telemetry/obfuscate-key.js';
 import { createPinoLog } from '../telemetry/pino-log.js';
 import { PrometheusMetrics } from '../telemetry/prometheus-metrics.js';
@@ -73,6 +74,7 @@ export async function runHub({
   });
   for (const { text } of parsed.warnings) log.warn(text);
   const metrics = new PrometheusMetrics();
+  const loops = new LoopWatch({ clock, log, metrics });
   const environment: HubEnvironment = {
     configuration,
     clock,
@@ -80,9 +82,10 @@ export async function runHub({
     metrics,
     obfuscate: createObfuscate(configuration.enableKeyLogging),
     descriptorsMax: readDescriptorLimit(),
+    loops,
     hub: { id: `${hostname()}-${randomBytes(3).toString('hex')}`, version },
   };
-  const startedAtMs = clock.nowMs();
+  const startedMs = clock.monotonicMs();
   const { dataPath, catalogPath } = configuration.causeway;
   const stores = await openStores(environment, { acceptLoss: acceptDataLoss });
   const drainTimeoutMs = configuration.causeway.drainTimeoutSeconds * 1_000;
@@ -97,7 +100,7 @@ export async function runHub({
       httpSecret,
       httpTls,
       metrics,
-      startedAtMs,
+      startedMs,
       guardedByDefault: standalone,
     });
     await stack.start([...(httpTls ? [httpTls] : []), http, ...graph.components], drainTimeoutMs);
@@ -120,12 +123,12 @@ export async function runHub({
       log.info('draining', { reason, timeoutMs: drainTimeoutMs });
       http.beginDraining();
       graph.grpc.setServing(false);
-      await stack.stop(clock.nowMs() + drainTimeoutMs);
+      await stack.stop(clock.monotonicMs() + drainTimeoutMs);
       await stores.close();
       log.info('stopped', { reason });
       finish(exitCodes.ok);
     };
-    log.info('hub ready', { startMs: clock.nowMs() - startedAtMs, version });
+    log.info('hub ready', { startMs: Math.round(clock.monotonicMs() - startedMs), version });
     return {
       listen,
       http: web,
@@ -150,7 +153,7 @@ export async function runHub({
       finished,
     };
   } catch (thrown) {
-    await stack.stop(clock.nowMs() + drainTimeoutMs);
+    await stack.stop(clock.monotonicMs() + drainTimeoutMs);
     await stores.close();
     throw thrown;
   }
@@ -164,7 +167,8 @@ function buildHttp(
     readonly httpSecret: string;
     readonly httpTls: ReturnType<typeof tlsFiles>;
     readonly metrics: PrometheusMetrics;
-    readonly startedAtMs: number;
+    /** Monotonic. */
+    readonly startedMs: number;
     readonly guardedByDefault: boolean;
   },
 ): HttpServer {
@@ -204,7 +208,7 @@ function buildHttp(
         keyWriter: graph.keyWriter,
         distributor: graph.distributor,
         organisations: () => graph.distributor.organisations(),
-        status: () => describeStatus(graph, { ...hub, startedAtMs: own.startedAtMs }, clock),
+        status: () => describeStatus(graph, { ...hub, startedMs: own.startedMs }, clock),
       }),
     },
   );

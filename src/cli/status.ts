@@ -60,7 +60,9 @@ const statusShape = z.object({
     spooled_batches: z.number(),
     spooled_bytes: z.number(),
     trouble: z.string().nullable(),
+    quarantine: z.object({ records: z.number(), by_reason: z.record(z.string(), z.number()) }).optional(),
   }),
+  stalled_loops: z.array(z.object({ name: z.string(), seconds: z.number() })).optional(),
 });
 type Status = z.infer<typeof statusShape>;
 
@@ -101,6 +103,10 @@ export function renderStatus(status: Status, paint: Paint, width?: number): stri
     ) +
       labelled(paint.bold('ready'), components.join(', '), width) +
       labelled(paint.bold('analytics'), analyticsLine(analytics, paint), width),
+    ...analyticsQuarantine(analytics, paint, width),
+    ...(status.stalled_loops ?? []).map(({ name, seconds }) =>
+      labelled(paint.red('stalled'), `${name}: no progress for ${duration(seconds)}`, width),
+    ),
     ...catalogSections(catalog, paint, width),
     ...lookThroughSections(status.look_through, paint, width),
     renderTable(
@@ -129,6 +135,18 @@ function analyticsLine(analytics: Status['analytics'], paint: Paint): string {
   const { stored_records: stored, spooled_batches: waiting, trouble } = analytics;
   const line = `${stored ?? '?'} records stored, ${waiting} batches waiting`;
   return trouble === null ? line : `${line}, ${paint.red(trouble)}`;
+}
+
+/** What they are is in the answer of --json. */
+function analyticsQuarantine(
+  { quarantine }: Status['analytics'],
+  paint: Paint,
+  width: number | undefined,
+): readonly string[] {
+  if (quarantine === undefined || quarantine.records === 0) return [];
+  const reasons = Object.entries(quarantine.by_reason).map(([reason, count]) => `${count} ${reason}`);
+  const text = `${quarantine.records} analytics records: ${reasons.join(', ')}`;
+  return [labelled(paint.yellow('set aside'), text, width)];
 }
 
 function catalogSections(

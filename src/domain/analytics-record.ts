@@ -1,18 +1,37 @@
 import { jsonArrayElements } from '../std/json-array-elements.js';
+import { isDeeperThan } from '../std/json-depth.js';
 import { quoteLongIntegers } from '../std/quote-long-integers.js';
 import { type AnalyticsColumn, type AnalyticsColumnKind, analyticsColumns } from './analytics-columns.js';
+import { limits } from './limits.js';
 
 export type AnalyticsValue = string | number | bigint | boolean;
 
 /** One value per entry of `analyticsColumns`, in that order; never null. */
 export type AnalyticsRow = readonly AnalyticsValue[];
 
-/** `null`: an element left by a record that the sender could not decode. `malformed`: it can never be stored. */
-export type AnalyticsDropReason = 'null' | 'malformed';
+/**
+ * `null`: an element left by a record that the sender could not decode. The others can never be stored:
+ * `malformed` (no record, or a known field of the wrong type), `too-deep` and `too-large` (see limits.ts).
+ */
+export type AnalyticsDropReason = 'null' | 'malformed' | 'too-deep' | 'too-large';
 
 export type AnalyticsRecordResult =
   | { readonly row: AnalyticsRow }
   | { readonly dropped: AnalyticsDropReason };
+
+/** One element of a batch, with its text when it was dropped; undefined: it could not be told apart. */
+export type AnalyticsElementResult =
+  | { readonly row: AnalyticsRow }
+  | { readonly dropped: AnalyticsDropReason; readonly element: Buffer | undefined };
+
+/**
+ * Why an element is not even parsed. Bounded before: a record that nests 20,000 deep parses well, and ends the
+ * stack of whoever writes it as text; one of many megabytes is more than a store takes at once.
+ */
+export function unreadableRecord(element: Buffer): 'too-deep' | 'too-large' | undefined {
+  if (element.length > limits.analyticsRecordBytesMax) return 'too-large';
+  return isDeeperThan(element, limits.analyticsRecordDepthMax) ? 'too-deep' : undefined;
+}
 
 /**
  * Reads a batch (JSON array, UTF-8) record by record, so that the caller may pause in between. `records` is
@@ -22,13 +41,14 @@ export type AnalyticsRecordResult =
 export function* readAnalyticsRecords(
   payload: Buffer,
   records: number,
-): Generator<AnalyticsRecordResult, void> {
+): Generator<AnalyticsElementResult, void> {
   let seen = 0;
   for (const element of jsonArrayElements(payload)) {
     seen += 1;
-    yield readElement(element);
+    const result = readElement(element);
+    yield 'row' in result ? result : { dropped: result.dropped, element };
   }
-  for (; seen < records; seen += 1) yield { dropped: 'malformed' };
+  for (; seen < records; seen += 1) yield { dropped: 'malformed', element: undefined };
 }
 
 /**
@@ -39,7 +59,7 @@ export function* readAnalyticsRecords(
 export function readAnalyticsRecord(record: unknown): AnalyticsRecordResult {
   if (record === null) return { dropped: 'null' };
   if (typeof record !== 'object' || Array.isArray(record)) return { dropped: 'malformed' };
-  const row = [...zeroRow];
+  const row = [...emptyAnalyticsRow];
   return fill(row, record as Readonly<Record<string, unknown>>, rootNames)
     ? { row }
     : { dropped: 'malformed' };
@@ -78,7 +98,8 @@ const zeroValue: Readonly<Record<AnalyticsColumnKind, AnalyticsValue>> = {
   map: '{}',
 };
 
-const zeroRow: AnalyticsRow = analyticsColumns.map((column) => zeroValue[column.kind]);
+/** A record in which nothing is said. */
+export const emptyAnalyticsRow: AnalyticsRow = analyticsColumns.map((column) => zeroValue[column.kind]);
 
 /** Folded name → index of the column, or the names one level down. */
 interface Names extends ReadonlyMap<string, number | Names> {}
@@ -185,12 +206,13 @@ function jsonText(value: object | null): string {
   });
 }
 
+/** Whatever is thrown here lies in the record: nothing else was touched. */
 function readElement(element: Buffer): AnalyticsRecordResult {
-  let record: unknown;
+  const unreadable = unreadableRecord(element);
+  if (unreadable !== undefined) return { dropped: unreadable };
   try {
-    record = JSON.parse(quoteLongIntegers(element.toString('utf8')));
+    return readAnalyticsRecord(JSON.parse(quoteLongIntegers(element.toString('utf8'))));
   } catch {
     return { dropped: 'malformed' };
   }
-  return readAnalyticsRecord(record);
 }

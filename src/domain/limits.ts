@@ -46,11 +46,23 @@ export const limits = {
   nodeTtlSecondsMax: 3_600,
   /** Records in one analytics batch over gRPC. */
   analyticsBatchRecordsMax: 100_000,
+  /** One analytics record; a larger one is set aside. */
+  analyticsRecordBytesMax: 8 * mib,
+  /** Values nested in values in one analytics record; real ones have three. A deeper one is set aside. */
+  analyticsRecordDepthMax: 64,
+  /** Analytics records that can never be stored and are kept for a look; the oldest go. */
+  analyticsQuarantineRecordsMax: 10_000,
+  /** Bytes of such records; the oldest go. */
+  analyticsQuarantineBytesMax: 64 * mib,
+  /** Text kept of one such record; the rest is cut off. */
+  analyticsQuarantinedTextBytesMax: 64 * kib,
+  /** Such records kept of one transaction; further ones are only counted. */
+  analyticsQuarantinedAtOnceMax: 1_000,
   /** Analytics records written to the sink in one transaction; a single larger batch goes alone. */
   analyticsTransactionRecordsMax: 10_000,
   /** Spooled batches written to the sink in one transaction. */
   analyticsTransactionBatchesMax: 100,
-  /** Spooled bytes read ahead for one transaction, by the average size of a batch. */
+  /** Spooled bytes written to the sink in one transaction; a larger batch is split. */
   analyticsTransactionBytesMax: 32 * mib,
   /** Unstored analytics on disk; beyond it workers are told to try later. */
   analyticsSpoolBytesMax: 2048 * mib,
@@ -132,6 +144,8 @@ export const limits = {
   gorpcStallMaxMs: 300_000,
   /** Bytes of definitions kept encoded for gorpc, with their compressed form; the least recently used go. */
   gorpcPayloadBytesMax: 256 * mib,
+  /** Time a loop may have work without making progress; then readiness names it. */
+  loopStallMs: 60_000,
   /** Time from SIGTERM to exit. */
   drainTimeoutMs: 10_000,
 } as const;

@@ -111,6 +111,13 @@ export const errorCatalogue = {
     exitCode: exitCodes.store,
     text: 'A stored item cannot be decoded. Other items are served.',
   },
+  ANALYTICS_REFUSED: {
+    kind: 'invalid',
+    retry: 'never',
+    log: 'warn',
+    exitCode: exitCodes.store,
+    text: 'Analytics that can never be stored as they are. They are divided, and the record at fault is set aside; `causeway status` counts what was.',
+  },
   API_KEY_REFUSED: {
     kind: 'unauthenticated',
     retry: 'never',

@@ -39,5 +39,10 @@ export interface AnalyticsSpool {
   peek(limit: number): Promise<readonly SpooledBatch[]>;
   /** Forgets everything up to and including `position`: the sink has it. */
   removeThrough(position: number): Promise<void>;
+  /**
+   * Forgets everything up to and including `position` and puts `parts` at the end, in one step: what could not be
+   * taken whole stands in nobody's way. Not held to the bound: it was spooled before.
+   */
+  replace(position: number, parts: readonly Omit<SpooledBatch, 'position'>[]): Promise<void>;
   size(): Promise<{ readonly batches: number; readonly bytes: number }>;
 }

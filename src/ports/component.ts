@@ -3,7 +3,7 @@ export interface Component {
   readonly name: string;
   /** Resolves when it works; rejects with a CausewayError when it cannot. */
   start(): Promise<void>;
-  /** Finishes what is under way until `deadlineMs` (clock time), then lets go. Never rejects. */
+  /** Finishes what is under way until `deadlineMs` (monotonic time of the clock), then lets go. Never rejects. */
   stop(deadlineMs: number): Promise<void>;
   /** Why it is not ready, in one line without secrets; undefined when it is. */
   notReady(): string | undefined;

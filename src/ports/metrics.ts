@@ -166,6 +166,21 @@ export const metricTable = {
     help: 'Bytes waiting in the durable spool.',
     labels: [],
   },
+  causeway_analytics_quarantined_records: {
+    type: 'gauge',
+    help: 'Analytics records kept for a look because they can never be stored; counted as dropped too, by reason.',
+    labels: [],
+  },
+  causeway_items_set_aside_total: {
+    type: 'counter',
+    help: 'Items that a loop left out because they failed and the store did not, by loop.',
+    labels: ['loop'],
+  },
+  causeway_loop_stalled_seconds: {
+    type: 'gauge',
+    help: 'For how long a loop has had work and made no progress, by loop; 0 when all is well.',
+    labels: ['loop'],
+  },
   causeway_limit_hits_total: {
     type: 'counter',
     help: 'How often a bound was reached, by the name of the limit.',

@@ -4,6 +4,7 @@ import { CausewayError, describeError } from '../errors/causeway-error.js';
 import type { Codec } from '../hub/fanout/frame-encoder.js';
 import type { Clock, Timer } from '../ports/clock.js';
 import { Backoff } from '../std/backoff.js';
+import { steadyNowMs } from '../std/steady-time.js';
 import type { BridgeConnection, BridgeStream } from '../transport/grpc/bridge-client.js';
 import type { HelloMessage, SyncRequestMessage, SyncResponseMessage } from '../transport/grpc/messages.js';
 import { codecOf } from '../transport/grpc/payload-compression.js';
@@ -415,7 +416,7 @@ function heldKey(
 ): HeldKey[] {
   if (!answer.found || name === undefined) return [];
   const { remainingTtlMs } = answer;
-  const expiresAtMs = remainingTtlMs == null ? undefined : clock.nowMs() + Number(remainingTtlMs);
+  const expiresAtMs = remainingTtlMs == null ? undefined : steadyNowMs(clock) + Number(remainingTtlMs);
   return [{ name, value: answer.value, expiresAtMs }];
 }
 

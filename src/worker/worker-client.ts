@@ -4,6 +4,7 @@ import { type CausewayError, describeError } from '../errors/causeway-error.js';
 import type { Codec } from '../hub/fanout/frame-encoder.js';
 import type { Clock, Timer } from '../ports/clock.js';
 import { Backoff } from '../std/backoff.js';
+import { steadyNowMs } from '../std/steady-time.js';
 import type { BridgeConnection, BridgeCredentials } from '../transport/grpc/bridge-client.js';
 import type { CompressionName, DefinitionKindName, HelloMessage } from '../transport/grpc/messages.js';
 import { compressionNames } from '../transport/grpc/payload-compression.js';
@@ -85,6 +86,8 @@ export class WorkerClient {
     this.#options = options;
     this.#parts = parts;
     this.#apiKey = options.apiKey;
+    // Asked now, so that it has not jumped yet.
+    steadyNowMs(parts.clock);
     this.#backoff = new Backoff({
       firstDelayMs: options.reconnectDelayMsFirst ?? 500,
       delayMsMax: options.reconnectDelayMsMax ?? 30_000,
@@ -148,14 +151,14 @@ export class WorkerClient {
    */
   async readKey(name: string): Promise<HeldKey | undefined> {
     const { copy, clock } = this.#parts;
-    const held = await copy.readKey(name, clock.nowMs());
+    const held = await copy.readKey(name, steadyNowMs(clock));
     if (held !== undefined || this.#connection === undefined || !this.#welcomed) return held;
     const keysAsOf = copy.revision;
     try {
       const [answer] = await this.#connection.getKeys([name]);
       if (answer === undefined || !answer.found) return undefined;
       const ttlMs = answer.remainingTtlMs;
-      const expiresAtMs = ttlMs == null ? undefined : clock.nowMs() + Number(ttlMs);
+      const expiresAtMs = ttlMs == null ? undefined : steadyNowMs(clock) + Number(ttlMs);
       const key = { name, value: answer.value, expiresAtMs };
       const nothing = { put: [], remove: [], removeKeys: [], cursor: undefined };
       await copy.apply({ ...nothing, putKeys: [key], keysAsOf });

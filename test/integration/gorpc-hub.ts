@@ -8,6 +8,7 @@ import type { User } from '../../src/domain/organisation.js';
 import { SystemClock } from '../../src/telemetry/system-clock.js';
 import type { GorpcTransportOptions } from '../../src/transport/gorpc/gorpc-transport.js';
 import type { ListenerBounds } from '../../src/transport/listener/worker-listener.js';
+import { MemoryAnalyticsQuarantine } from '../memory/memory-analytics-quarantine.js';
 import { MemoryAnalyticsSink } from '../memory/memory-analytics-sink.js';
 import { MemoryAnalyticsSpool } from '../memory/memory-analytics-spool.js';
 import { MemoryCatalog } from '../memory/memory-catalog.js';
@@ -85,6 +86,7 @@ export class HubDisk {
   changeLog = new MemoryChangeLog({ clock: this.clock });
   keyStore = new MemoryKeyStore(this.clock);
   spool = new MemoryAnalyticsSpool();
+  quarantine = new MemoryAnalyticsQuarantine();
   sink = new MemoryAnalyticsSink();
   catalogCopy = new MemoryCatalogCopy();
 
@@ -101,20 +103,22 @@ export class HubDisk {
     this.changeLog = this.changeLog.restart();
     this.keyStore = this.keyStore.restart();
     this.spool = this.spool.restart();
+    this.quarantine = this.quarantine.restart();
     this.catalogCopy = this.catalogCopy.restart();
   }
 
   stores(): HubStores {
-    const { changeLog, keyStore, spool, catalogCopy, catalog, sink } = this;
+    const { changeLog, keyStore, spool, quarantine, catalogCopy, catalog, sink } = this;
     const component = {
       name: 'sink',
       start: async () => {},
       stop: async () => {},
       notReady: () => undefined,
-      store: (batches: Parameters<typeof sink.store>[0]) => sink.store(batches),
+      store: (...given: Parameters<typeof sink.store>) => sink.store(...given),
+      check: () => sink.check(),
       count: () => sink.count(),
     };
-    return { changeLog, keyStore, spool, catalogCopy, catalog, sink: component };
+    return { changeLog, keyStore, spool, quarantine, catalogCopy, catalog, sink: component };
   }
 }
 
@@ -218,7 +222,7 @@ export class GorpcTestHub {
   }
 
   async #stop(deadlineMs: number): Promise<void> {
-    const untilMs = this.clock.nowMs() + deadlineMs;
+    const untilMs = this.clock.monotonicMs() + deadlineMs;
     for (const component of [...this.graph.components].reverse()) await component.stop(untilMs);
     for (const client of this.#clients) client.destroy();
   }

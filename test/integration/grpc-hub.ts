@@ -120,7 +120,7 @@ export async function startGrpcHub(entriesMax = 1_000) {
     nodes,
     address: `127.0.0.1:${listener.address().port}`,
     stop: async () => {
-      const deadlineMs = clock.nowMs() + 2_000;
+      const deadlineMs = clock.monotonicMs() + 2_000;
       await fanout.stop();
       await transport.stop(deadlineMs);
       await listener.stop(deadlineMs);

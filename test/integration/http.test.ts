@@ -402,7 +402,7 @@ describe('the HTTP port', () => {
     await startServer({ profiler: true });
     const profile = get('/debug/pprof/profile?seconds=300');
     await new Promise((resolve) => setTimeout(resolve, 100));
-    await server.stop(clock.nowMs() + 5_000);
+    await server.stop(clock.monotonicMs() + 5_000);
     expect((await profile).status).toBe(200);
   });
 
@@ -428,7 +428,7 @@ describe('the HTTP port', () => {
     socket.write('GET /health HTTP/1.1\r\n');
     await get('/health');
     const startedMs = clock.monotonicMs();
-    await server.stop(clock.nowMs() + 100);
+    await server.stop(clock.monotonicMs() + 100);
     expect(clock.monotonicMs() - startedMs).toBeLessThan(2_000);
     socket.destroy();
   });
@@ -481,7 +481,7 @@ async function startServer(options: Partial<HttpServerOptions> = {}, before = as
     { log, clock, metrics: recordingMetrics(), views, operations },
   );
   const started = server;
-  cleanUps.push(() => started.stop(clock.nowMs()));
+  cleanUps.push(() => started.stop(clock.monotonicMs()));
   await before();
   await started.start();
   origin = `http://127.0.0.1:${started.address().port}`;

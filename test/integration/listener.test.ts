@@ -282,7 +282,7 @@ describe('the worker port', () => {
     worker.write('proto2');
     await answerOf(worker);
     const undecided = await dial(port, false);
-    const stopped = listener.stop(clock.nowMs() + 10_000);
+    const stopped = listener.stop(clock.monotonicMs() + 10_000);
     await closed(undecided);
     worker.write('last call');
     await expect(answerOf(worker)).resolves.toBe('<last call>');
@@ -299,7 +299,7 @@ describe('the worker port', () => {
     const worker = await dial(port, false);
     worker.write('proto2');
     await answerOf(worker);
-    await listener.stop(clock.nowMs() + 50);
+    await listener.stop(clock.monotonicMs() + 50);
     await closed(worker);
   });
 });
@@ -369,7 +369,7 @@ async function startListener(options: Partial<WorkerListenerOptions>): Promise<n
   );
   const started = listener;
   await started.start();
-  cleanUps.push(() => started.stop(clock.nowMs()));
+  cleanUps.push(() => started.stop(clock.monotonicMs()));
   return started.address().port;
 }
 

@@ -208,7 +208,7 @@ async function startPort(options: Partial<TlsFilesOptions>, changed: Partial<typ
     { log, clock, metrics: recordingMetrics() },
   );
   await listener.start();
-  cleanUps.push(() => listener.stop(clock.nowMs()));
+  cleanUps.push(() => listener.stop(clock.monotonicMs()));
   return { port: listener.address().port };
 }
 

@@ -4,7 +4,8 @@ import {
   type AnalyticsValue,
   readAnalyticsRecords,
 } from '../../src/domain/analytics-record.js';
-import type { AnalyticsSink, SinkResult } from '../../src/ports/analytics-sink.js';
+import type { RefusedRecord } from '../../src/ports/analytics-quarantine.js';
+import type { AnalyticsSink, SetAside, SinkResult } from '../../src/ports/analytics-sink.js';
 import type { SpooledBatch } from '../../src/ports/analytics-spool.js';
 import { MemoryStore } from './memory-store.js';
 
@@ -30,30 +31,52 @@ export class MemoryAnalyticsSink extends MemoryStore implements AnalyticsSink {
     return new MemoryAnalyticsSink({ rows: this.#rows, position: this.#position });
   }
 
-  store(batches: readonly SpooledBatch[]): Promise<SinkResult> {
+  async store(batches: readonly SpooledBatch[], setAside?: SetAside): Promise<SinkResult> {
+    const { refused } = this.#read(batches);
+    if (refused.length > 0) await setAside?.(refused);
     return this.operation('store', () => {
-      let stored = 0;
-      const dropped: Record<string, number> = {};
-      for (const batch of batches) {
-        if (batch.position <= this.#position) continue;
-        this.#position = batch.position;
-        if (batch.kind !== undefined) {
-          this.aggregates.push(batch);
-          continue;
-        }
-        for (const result of readAnalyticsRecords(batch.payload, batch.records)) {
-          if ('row' in result) {
-            this.#rows.push(result.row);
-            stored += 1;
-          } else dropped[result.dropped] = (dropped[result.dropped] ?? 0) + 1;
-        }
-      }
-      return { stored, dropped };
+      const { rows, aggregates, dropped, position } = this.#read(batches);
+      this.#rows.push(...rows);
+      this.aggregates.push(...aggregates);
+      this.#position = position;
+      return { stored: rows.length, dropped };
     });
+  }
+
+  check(): Promise<number> {
+    return this.operation('check', () => this.#position);
   }
 
   count(): Promise<number> {
     return this.operation('count', () => this.#rows.length);
+  }
+
+  #read(batches: readonly SpooledBatch[]) {
+    let position = this.#position;
+    const rows: AnalyticsRow[] = [];
+    const aggregates: SpooledBatch[] = [];
+    const refused: RefusedRecord[] = [];
+    const dropped: Record<string, number> = {};
+    for (const batch of batches) {
+      if (batch.position <= position) continue;
+      position = batch.position;
+      if (batch.kind !== undefined) {
+        aggregates.push(batch);
+        continue;
+      }
+      let index = -1;
+      for (const result of readAnalyticsRecords(batch.payload, batch.records)) {
+        index += 1;
+        if ('row' in result) rows.push(result.row);
+        else {
+          const { dropped: reason, element: text } = result;
+          dropped[reason] = (dropped[reason] ?? 0) + 1;
+          if (text === undefined || reason === 'null') continue;
+          refused.push({ organisation: batch.organisation, position, index, reason, text });
+        }
+      }
+    }
+    return { position, rows, aggregates, refused, dropped };
   }
 
   /** What a reader of the store sees: one object per record, by column name. */

@@ -77,6 +77,17 @@ export class MemoryAnalyticsSpool extends MemoryStore implements AnalyticsSpool 
     });
   }
 
+  replace(position: number, parts: readonly Omit<SpooledBatch, 'position'>[]): Promise<void> {
+    return this.operation('replace', () => {
+      this.#batches = this.#batches.filter((batch) => batch.position > position);
+      for (const part of parts) {
+        this.#newestPosition += 1;
+        const payload = Buffer.from(part.payload);
+        this.#batches.push({ ...part, payload, position: this.#newestPosition });
+      }
+    });
+  }
+
   size(): Promise<{ readonly batches: number; readonly bytes: number }> {
     return this.operation('size', () => ({ batches: this.#batches.length, bytes: this.#bytes() }));
   }

@@ -1,6 +1,7 @@
 import { CausewayError } from '../../src/errors/causeway-error.js';
 import type { Clock } from '../../src/ports/clock.js';
 import type { KeyStore, StoredValue } from '../../src/ports/key-store.js';
+import { steadyNowMs } from '../../src/std/steady-time.js';
 import { MemoryStore } from './memory-store.js';
 
 interface Entry {
@@ -34,7 +35,7 @@ export class MemoryKeyStore extends MemoryStore implements KeyStore {
         const { expiresAtMs } = entry;
         return {
           value: Buffer.from(entry.value),
-          remainingTtlMs: expiresAtMs === undefined ? undefined : expiresAtMs - this.#clock.nowMs(),
+          remainingTtlMs: expiresAtMs === undefined ? undefined : expiresAtMs - steadyNowMs(this.#clock),
         };
       }),
     );
@@ -104,7 +105,7 @@ export class MemoryKeyStore extends MemoryStore implements KeyStore {
 
   #alive(name: string): Entry | undefined {
     const entry = this.#entries.get(name);
-    if (entry?.expiresAtMs !== undefined && entry.expiresAtMs <= this.#clock.nowMs()) {
+    if (entry?.expiresAtMs !== undefined && entry.expiresAtMs <= steadyNowMs(this.#clock)) {
       this.#entries.delete(name);
       return undefined;
     }
@@ -112,6 +113,6 @@ export class MemoryKeyStore extends MemoryStore implements KeyStore {
   }
 
   #deadline(ttlMs: number | undefined): number | undefined {
-    return ttlMs === undefined ? undefined : this.#clock.nowMs() + ttlMs;
+    return ttlMs === undefined ? undefined : steadyNowMs(this.#clock) + ttlMs;
   }
 }

@@ -1,18 +1,24 @@
 import { limits } from '../../domain/limits.js';
 import type { ErrorCode } from '../../errors/catalogue.js';
 import { CausewayError, describeError } from '../../errors/causeway-error.js';
+import type { AnalyticsQuarantine, RefusedRecord } from '../../ports/analytics-quarantine.js';
 import type { AnalyticsSink, SinkResult } from '../../ports/analytics-sink.js';
 import type { AnalyticsSpool, SpooledBatch } from '../../ports/analytics-spool.js';
 import type { Clock } from '../../ports/clock.js';
 import type { Component } from '../../ports/component.js';
 import type { Log } from '../../ports/log.js';
 import type { Metrics } from '../../ports/metrics.js';
+import type { LoopProgress } from '../../ports/progress.js';
 import { Backoff } from '../../std/backoff.js';
+import { TokenBucket } from '../../std/token-bucket.js';
 import { AlarmClock } from './alarm-clock.js';
+import { halveBatch, splitBatch } from './split-batch.js';
 
 export interface AnalyticsDrainPorts {
   readonly spool: AnalyticsSpool;
   readonly sink: AnalyticsSink;
+  readonly quarantine: AnalyticsQuarantine;
+  readonly progress: LoopProgress;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -23,6 +29,8 @@ export interface AnalyticsDrainPorts {
 export interface AnalyticsDrainOptions {
   /** Default limits.analyticsTransactionRecordsMax. */
   readonly recordsPerTransactionMax?: number;
+  /** Default limits.analyticsTransactionBytesMax. */
+  readonly bytesPerTransactionMax?: number;
 }
 
 const firstDelayMs = 250;
@@ -35,13 +43,22 @@ const idleCheckMs = 10_000;
  *
  * A step: peek some batches, store them in one transaction, forget them in the spool. A crash between the
  * last two stores nothing twice, because the sink keeps the position it has; so after any failure, also of
- * the forgetting, the step is simply taken again. Failures back off. A batch the sink says it can never
- * store is found by storing one at a time and dropped with its count: it must not block what is behind it.
+ * the forgetting, the step is simply taken again. Failures back off.
+ *
+ * A failure that lies in what is to be stored is another matter: trying again would stop everybody's analytics
+ * for good. Then the batches go one at a time, and one that fails alone is cut in halves, which take the last
+ * places of the spool: nobody waits for the search. A record that fails alone, while the sink shows that it is
+ * well, is set aside and counted. That a failure lies in the store is never guessed from its being unknown:
+ * the sink is asked to go the same way with a record that has nothing in it.
+ *
+ * Rejected: halving in place, by stores that are rolled back. It needs no new positions in the spool, but
+ * everything behind the batch waits for some twenty rounds of it.
  */
 export class AnalyticsDrain implements Component {
   readonly name = 'analytics drain';
   readonly #ports: AnalyticsDrainPorts;
   readonly #recordsMax: number;
+  readonly #bytesMax: number;
   readonly #backoff: Backoff;
   readonly #alarm: AlarmClock;
   #running: Promise<void> | undefined;
@@ -52,10 +69,13 @@ export class AnalyticsDrain implements Component {
   #countedThrough = 0;
   /** The sink failed since then, so it may have stored what it did not answer for. */
   #uncertain = false;
+  readonly #lines: TokenBucket;
 
   constructor(ports: AnalyticsDrainPorts, options: AnalyticsDrainOptions = {}) {
     this.#ports = ports;
     this.#recordsMax = options.recordsPerTransactionMax ?? limits.analyticsTransactionRecordsMax;
+    this.#bytesMax = options.bytesPerTransactionMax ?? limits.analyticsTransactionBytesMax;
+    this.#lines = new TokenBucket({ capacity: 10, tokensPerMinute: 10 }, ports.clock.monotonicMs());
     this.#backoff = new Backoff({ firstDelayMs, delayMsMax, random: ports.random });
     this.#alarm = new AlarmClock(ports.clock);
   }
@@ -74,7 +94,7 @@ export class AnalyticsDrain implements Component {
     const deadline = new Promise<void>((resolve) => {
       cutOff = resolve;
     });
-    const timer = clock.after(Math.max(0, deadlineMs - clock.nowMs()), cutOff);
+    const timer = clock.after(Math.max(0, deadlineMs - clock.monotonicMs()), cutOff);
     await Promise.race([this.#running, deadline]);
     timer.cancel();
     this.#abandoned = true;
@@ -116,61 +136,119 @@ export class AnalyticsDrain implements Component {
 
   /** False: the spool is empty. */
   async #step(): Promise<boolean> {
-    const { spool } = this.#ports;
+    const { spool, progress } = this.#ports;
     const size = await spool.size();
     this.#ports.metrics.set('causeway_analytics_spool_bytes', {}, size.bytes);
-    const batches = this.#transaction(await spool.peek(peekLimit(size)));
+    const batches = this.#transaction(await spool.peek(this.#peekLimit(size)));
     const last = batches[batches.length - 1];
-    if (last === undefined) return false;
-    await this.#store(batches);
-    await spool.removeThrough(last.position);
+    if (last === undefined) {
+      progress.madeProgress();
+      return false;
+    }
+    progress.hasWork();
+    // More than the sink may be given at once stands alone here.
+    const parts = last.payload.length > this.#bytesMax ? splitBatch(last, this.#bytesMax) : [];
+    if (parts.length > 0) await spool.replace(last.position, parts);
+    else {
+      await this.#store(batches);
+      await spool.removeThrough(last.position);
+    }
+    progress.madeProgress();
     return true;
+  }
+
+  /** So many batches of average size that reading them ahead costs bounded memory. */
+  #peekLimit({ batches, bytes }: { readonly batches: number; readonly bytes: number }): number {
+    const averageBytes = Math.max(1, bytes / Math.max(1, batches));
+    const affordable = Math.floor(this.#bytesMax / averageBytes);
+    return Math.min(limits.analyticsTransactionBatchesMax, Math.max(1, affordable));
   }
 
   /** As many of the oldest as may go together; at least one. */
   #transaction(batches: readonly SpooledBatch[]): readonly SpooledBatch[] {
     let records = 0;
+    let bytes = 0;
     const beyond = batches.findIndex((batch, index) => {
       records += batch.records;
-      return index > 0 && records > this.#recordsMax;
+      bytes += batch.payload.length;
+      return index > 0 && (records > this.#recordsMax || bytes > this.#bytesMax);
     });
     return beyond === -1 ? batches : batches.slice(0, beyond);
   }
 
   async #store(batches: readonly SpooledBatch[]): Promise<void> {
+    const [first] = batches;
+    if (first === undefined) return;
     try {
-      this.#count(batches, await this.#ports.sink.store(batches));
+      const setAside = (records: readonly RefusedRecord[]) => this.#setAside(records);
+      this.#count(batches, await this.#ports.sink.store(batches, setAside));
     } catch (error) {
-      if (!isForEver(error)) {
+      if (!(await this.#liesInThem(error, first))) {
         this.#uncertain = true;
         throw error;
       }
-      const [only] = batches;
-      if (batches.length > 1 || only === undefined) return this.#storeOneByOne(batches);
-      this.#drop(only, error);
-      await this.#ports.spool.removeThrough(only.position);
+      if (batches.length > 1) return this.#storeOneByOne(batches);
+      await this.#narrow(first, error);
     }
   }
 
-  /** Counts once, though the batch comes again when the spool fails to forget it. */
-  #drop({ position, organisation, records }: SpooledBatch, error: unknown): void {
-    if (position <= this.#countedThrough) return;
-    this.#countedThrough = position;
-    this.#ports.metrics.add(
-      'causeway_analytics_dropped_records_total',
-      { reason: 'refused-by-sink' },
-      records,
-    );
-    this.#ports.log.error('the analytics sink can never store a batch; it was dropped', {
-      organisation,
-      position,
-      records,
-      reason: describeError(error),
-    });
+  /**
+   * Whether it is certain that the batches failed and not the store, and that nothing of them was stored. What
+   * is neither known nor confirmed is taken for the store's: data is worth more than progress.
+   */
+  async #liesInThem(error: unknown, { position }: SpooledBatch): Promise<boolean> {
+    if (error instanceof CausewayError) return liesInTheBatch.has(error.code);
+    try {
+      return (await this.#ports.sink.check()) < position;
+    } catch {
+      return false;
+    }
   }
 
   async #storeOneByOne(batches: readonly SpooledBatch[]): Promise<void> {
-    for (const batch of batches) await this.#store([batch]);
+    for (const batch of batches) {
+      await this.#store([batch]);
+      this.#ports.progress.madeProgress();
+    }
+  }
+
+  /** A batch that failed alone; all before it is stored. */
+  async #narrow(batch: SpooledBatch, error: unknown): Promise<void> {
+    const { spool, sink, metrics } = this.#ports;
+    const halves = halveBatch(batch);
+    if (halves.length > 0) return spool.replace(batch.position, halves);
+    // The last word over a record is spoken only by a sink that is well at this moment.
+    await sink.check();
+    const { position, organisation, records, payload } = batch;
+    const refused = { organisation, position, index: 0, reason: refusedBySink, text: payload };
+    await this.#setAside([{ ...refused, detail: describeError(error) }]);
+    if (position > this.#countedThrough) {
+      this.#countedThrough = position;
+      metrics.add('causeway_analytics_dropped_records_total', { reason: refusedBySink }, records);
+    }
+    await spool.removeThrough(position);
+  }
+
+  async #setAside(records: readonly RefusedRecord[]): Promise<void> {
+    const { quarantine, metrics, clock, log } = this.#ports;
+    const { evicted, kept } = await quarantine.put(records.slice(0, limits.analyticsQuarantinedAtOnceMax));
+    metrics.set('causeway_analytics_quarantined_records', {}, kept);
+    if (evicted > 0) {
+      metrics.add('causeway_limit_hits_total', { limit: 'analyticsQuarantineRecordsMax' }, evicted);
+    }
+    const byOrigin = new Map<string, { readonly first: RefusedRecord; count: number }>();
+    for (const record of records) {
+      const name = `${record.reason} ${record.organisation}`;
+      const origin = byOrigin.get(name);
+      if (origin === undefined) byOrigin.set(name, { first: record, count: 1 });
+      else origin.count += 1;
+    }
+    for (const { first, count } of byOrigin.values()) {
+      if (!this.#lines.take(clock.monotonicMs())) return;
+      const { organisation, position, index, reason, detail } = first;
+      const fields = { organisation, reason, records: count, position, index, detail };
+      log.warn('analytics records that can never be stored were set aside', fields);
+    }
   }
 
   /**
@@ -195,6 +273,8 @@ export class AnalyticsDrain implements Component {
   }
 
   #failed(error: unknown): void {
+    // Whether something waits in a spool that does not answer is not known, so it is taken for work.
+    this.#ports.progress.hasWork();
     this.#ports.metrics.add('causeway_store_errors_total', { store: 'analytics' });
     if (this.#failing) return;
     this.#failing = true;
@@ -212,22 +292,11 @@ export class AnalyticsDrain implements Component {
   }
 }
 
-/** So many batches of average size that reading them ahead costs bounded memory. */
-function peekLimit({ batches, bytes }: { readonly batches: number; readonly bytes: number }): number {
-  const averageBytes = Math.max(1, bytes / Math.max(1, batches));
-  const affordable = Math.floor(limits.analyticsTransactionBytesMax / averageBytes);
-  return Math.min(limits.analyticsTransactionBatchesMax, Math.max(1, affordable));
-}
+const refusedBySink = 'refused-by-sink';
 
-/**
- * Only what says that it lies in the batch. A refused password or a defect is retried: it will be mended,
- * and data is worth more than progress.
- */
-function isForEver(error: unknown): boolean {
-  return error instanceof CausewayError && batchIsHopeless.has(error.code);
-}
-
-const batchIsHopeless: ReadonlySet<ErrorCode> = new Set([
+/** A refused password or a certificate is not among them: it will be mended, and the data waits for it. */
+const liesInTheBatch: ReadonlySet<ErrorCode> = new Set([
+  'ANALYTICS_REFUSED',
   'STORE_ITEM_UNREADABLE',
   'REQUEST_INVALID',
   'LIMIT_EXCEEDED',

@@ -1,3 +1,4 @@
+import { unreadableRecord } from '../../domain/analytics-record.js';
 import type { OrganisationId } from '../../domain/identifiers.js';
 import { jsonArrayElements } from '../../std/json-array-elements.js';
 import { yieldTurn } from '../../std/yield-turn.js';
@@ -47,7 +48,9 @@ export async function screenRecords(
     if (records > recordsMax) return undefined;
     const start = next.value.byteOffset - batch.byteOffset;
     const end = start + next.value.length;
-    const reason = dropReason(JSON.parse(next.value.toString('utf8')), organisation);
+    // What is too deep or too large to be looked at is never stored: the drain sets it aside, with its text.
+    const unread = unreadableRecord(next.value) !== undefined;
+    const reason = unread ? undefined : dropReason(JSON.parse(next.value.toString('utf8')), organisation);
     if (reason === undefined) {
       const run = lastWasKept ? runs.pop() : undefined;
       runs.push({ start: run?.start ?? start, end });

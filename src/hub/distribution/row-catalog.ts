@@ -104,7 +104,7 @@ export class RowCatalog implements PokedCatalog {
     const { clock } = this.#parts;
     let timer: Timer | undefined;
     const late = new Promise<void>((resolve) => {
-      timer = clock.after(Math.max(0, deadlineMs - clock.nowMs()), resolve);
+      timer = clock.after(Math.max(0, deadlineMs - clock.monotonicMs()), resolve);
     });
     await Promise.race([this.#tail, late]);
     timer?.cancel();

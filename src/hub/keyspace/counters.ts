@@ -7,6 +7,7 @@ import type { WorkerIdentity } from '../../domain/worker.js';
 import { CausewayError } from '../../errors/causeway-error.js';
 import type { Clock } from '../../ports/clock.js';
 import type { KeyStore } from '../../ports/key-store.js';
+import { steadyNowMs } from '../../std/steady-time.js';
 import { ownerOfSession } from './session-owner.js';
 
 const blockedSuffix = '.BLOCKED';
@@ -23,6 +24,8 @@ export class Counters {
   constructor(ports: { readonly store: KeyStore; readonly clock: Clock }) {
     this.#store = ports.store;
     this.#clock = ports.clock;
+    // Asked now, so that it has not jumped yet.
+    steadyNowMs(ports.clock);
   }
 
   /**
@@ -38,7 +41,7 @@ export class Counters {
   async addToWindow(identity: WorkerIdentity, name: string, windowMs: number): Promise<number> {
     if (!(windowMs > 0)) throw new CausewayError('REQUEST_INVALID', 'the window must be longer than 0');
     await this.#requireInScope(identity.organisation, name);
-    return this.#store.addToWindow(name, windowMs, this.#clock.nowMs());
+    return this.#store.addToWindow(name, windowMs, steadyNowMs(this.#clock));
   }
 
   async #requireInScope(organisation: OrganisationId, name: string): Promise<void> {

@@ -11,6 +11,7 @@ import type { Clock, Timer } from '../../ports/clock.js';
 import type { Component } from '../../ports/component.js';
 import type { Log } from '../../ports/log.js';
 import type { Metrics } from '../../ports/metrics.js';
+import { ageMs, steadyNowMs } from '../../std/steady-time.js';
 import { type ClusterTraits, clusterCursorPrefix } from './cluster-signature.js';
 import type { BatchEvent } from './key-event-batch.js';
 import { SharedZones, type ZoneConflict } from './shared-zones.js';
@@ -83,6 +84,8 @@ export class ZoneFeeds implements Component {
   constructor(parts: ZoneFeedsParts) {
     this.#parts = parts;
     this.#shared = new SharedZones(parts);
+    // Asked now, so that it has not jumped yet.
+    steadyNowMs(parts.clock);
   }
 
   async start(): Promise<void> {
@@ -151,9 +154,10 @@ export class ZoneFeeds implements Component {
     const others = (await changeLog.cursors()).filter(
       (cursor) => isClusterCursor(cursor) && isOfZone(cursor, member),
     );
-    const latestMs = Math.max(...others.map(({ atMs }) => atMs));
+    const age = ({ atMs }: Cursor) => ageMs(this.#parts.clock, atMs);
+    const leastMs = Math.min(...others.map(age));
     const after = Math.min(
-      ...others.filter(({ atMs }) => latestMs - atMs <= sameTimesMs).map(({ sequence }) => sequence),
+      ...others.filter((cursor) => age(cursor) - leastMs <= sameTimesMs).map(({ sequence }) => sequence),
     );
     return others.length === 0 ? { after: undefined, takenOver: false } : { after, takenOver: true };
   }
@@ -178,15 +182,15 @@ export class ZoneFeeds implements Component {
     }
     const cursors = await changeLog.cursors();
     for (const cursor of cursors) {
-      if (cursor.node.endsWith(onceSuffix) || !this.#isLeft(cursor, clock.nowMs())) continue;
+      if (cursor.node.endsWith(onceSuffix) || !this.#isLeft(cursor)) continue;
       await changeLog.removeCursor(cursor);
       await changeLog.removeCursor({ ...cursor, node: nodeId(cursor.node + onceSuffix) });
     }
   }
 
   /** A cursor that nobody will come back for, and that would look like a zone lagging behind. */
-  #isLeft(cursor: Cursor, nowMs: number): boolean {
-    const silentMs = nowMs - cursor.atMs;
+  #isLeft(cursor: Cursor): boolean {
+    const silentMs = ageMs(this.#parts.clock, cursor.atMs);
     if (this.#feeds.has(JSON.stringify([cursor.organisation, cursor.zone, cursor.node]))) return false;
     if (cursor.node.startsWith(memberCursorPrefix)) return silentMs > memberCursorLifeMs;
     if (!isClusterCursor(cursor) || silentMs <= upgradedCursorLifeMs) return false;

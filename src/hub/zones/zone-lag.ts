@@ -5,6 +5,7 @@ import type { Clock, Timer } from '../../ports/clock.js';
 import type { Component } from '../../ports/component.js';
 import type { Log } from '../../ports/log.js';
 import type { Metrics } from '../../ports/metrics.js';
+import { ageMs, steadyNowMs } from '../../std/steady-time.js';
 
 const measureIntervalMs = 5_000;
 /** A cursor untouched for this long belongs to a worker that will not come back. */
@@ -46,6 +47,8 @@ export class ZoneLags implements Component {
   ) {
     this.#ports = ports;
     this.#isInternal = isInternal;
+    // Asked now, so that it has not jumped yet.
+    steadyNowMs(ports.clock);
   }
 
   async start(): Promise<void> {
@@ -65,7 +68,7 @@ export class ZoneLags implements Component {
     const { changeLog, clock } = this.#ports;
     const zones = new Map<string, { slowest: Cursor; workers: number }>();
     for (const cursor of await changeLog.cursors()) {
-      if (clock.nowMs() - cursor.atMs > cursorLifeMs) {
+      if (ageMs(clock, cursor.atMs) > cursorLifeMs) {
         await changeLog.removeCursor(cursor);
         continue;
       }
@@ -88,8 +91,7 @@ export class ZoneLags implements Component {
     if (entries === 0) return { organisation, zone, workers, entries, seconds: 0 };
     const after = Math.max(sequence, oldest - 1);
     const [waiting] = await this.#ports.changeLog.read(organisation, after, 1);
-    const seconds =
-      waiting === undefined ? 0 : Math.max(0, (this.#ports.clock.nowMs() - waiting.atMs) / 1_000);
+    const seconds = waiting === undefined ? 0 : ageMs(this.#ports.clock, waiting.atMs) / 1_000;
     return { organisation, zone, workers, entries, seconds };
   }
 

@@ -1,9 +1,11 @@
 import { chmod, rename, rm, stat } from 'node:fs/promises';
 import type { DuckDBAppender, DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { type AnalyticsColumnKind, analyticsColumns } from '../../domain/analytics-columns.js';
-import { type AnalyticsRow, readAnalyticsRecords } from '../../domain/analytics-record.js';
+import { type AnalyticsRow, emptyAnalyticsRow, readAnalyticsRecords } from '../../domain/analytics-record.js';
+import { limits } from '../../domain/limits.js';
 import { CausewayError, describeError } from '../../errors/causeway-error.js';
-import type { AnalyticsSink, SinkResult } from '../../ports/analytics-sink.js';
+import type { RefusedRecord } from '../../ports/analytics-quarantine.js';
+import type { AnalyticsSink, SetAside, SinkResult } from '../../ports/analytics-sink.js';
 import type { SpooledBatch } from '../../ports/analytics-spool.js';
 import type { Component } from '../../ports/component.js';
 import type { Log } from '../../ports/log.js';
@@ -69,19 +71,31 @@ export class DuckdbAnalyticsSink implements AnalyticsSink, Component {
     return this.#trouble;
   }
 
-  store(batches: readonly SpooledBatch[]): Promise<SinkResult> {
+  store(batches: readonly SpooledBatch[], setAside: SetAside = async () => {}): Promise<SinkResult> {
     return this.#oneByOne(async (opened) => {
-      const { connection } = opened;
-      await connection.run('BEGIN TRANSACTION');
-      try {
-        const result = await this.#append(opened, batches);
-        await connection.run('COMMIT');
-        await this.#keepPrivate();
-        return result;
-      } catch (error) {
-        await connection.run('ROLLBACK').catch(() => {});
-        throw error;
-      }
+      const result = await inTransaction(opened.connection, 'COMMIT', () =>
+        this.#append(opened, batches, setAside),
+      );
+      await this.#keepPrivate();
+      return result;
+    });
+  }
+
+  check(): Promise<number> {
+    return this.#oneByOne(async ({ connection, module }) => {
+      await inTransaction(connection, 'ROLLBACK', async () => {
+        const appender = await connection.createAppender('tyk_analytics');
+        try {
+          appendRow(module, appender, emptyAnalyticsRow);
+        } finally {
+          appender.closeSync();
+        }
+      });
+      return inTransaction(connection, 'COMMIT', async () => {
+        const position = await readPosition(connection);
+        await writePosition(connection, position);
+        return position;
+      });
     });
   }
 
@@ -91,38 +105,44 @@ export class DuckdbAnalyticsSink implements AnalyticsSink, Component {
     );
   }
 
-  async #append(opened: Opened, batches: readonly SpooledBatch[]): Promise<SinkResult> {
+  async #append(opened: Opened, batches: readonly SpooledBatch[], setAside: SetAside): Promise<SinkResult> {
     const { connection, module } = opened;
-    const stored = await firstNumber(
-      connection,
-      'SELECT coalesce(max(position), 0) FROM causeway_spool_position',
-    );
+    const stored = await readPosition(connection);
     const fresh = batches.filter((batch) => batch.position > stored);
     const newest = fresh.at(-1);
     if (newest === undefined) return { stored: 0, dropped: {} };
     for (const batch of fresh) if (batch.kind !== undefined) await insertAggregate(connection, batch);
     const appender = await connection.createAppender('tyk_analytics');
     const dropped: Record<string, number> = {};
+    const refused: RefusedRecord[] = [];
     let rows = 0;
     let records = 0;
     try {
-      for (const batch of fresh) {
-        if (batch.kind !== undefined) continue;
-        for (const result of readAnalyticsRecords(batch.payload, batch.records)) {
+      for (const { kind, payload, position, organisation, records: announced } of fresh) {
+        if (kind !== undefined) continue;
+        let index = -1;
+        for (const result of readAnalyticsRecords(payload, announced)) {
+          index += 1;
           records += 1;
           // Parsing and appending is work of this thread: workers must not wait for a large batch.
           if (records % recordsPerTurn === 0) await yieldTurn();
           if ('row' in result) {
             appendRow(module, appender, result.row);
             rows += 1;
-          } else dropped[result.dropped] = (dropped[result.dropped] ?? 0) + 1;
+            continue;
+          }
+          const { dropped: reason, element: text } = result;
+          dropped[reason] = (dropped[reason] ?? 0) + 1;
+          if (text === undefined || reason === 'null') continue;
+          if (refused.length >= limits.analyticsQuarantinedAtOnceMax) continue;
+          refused.push({ organisation, position, index, reason, text });
         }
       }
     } finally {
       appender.closeSync();
     }
-    await connection.run('DELETE FROM causeway_spool_position');
-    await connection.run(`INSERT INTO causeway_spool_position VALUES (${newest.position})`);
+    await writePosition(connection, newest.position);
+    if (refused.length > 0) await setAside(refused);
     return { stored: rows, dropped };
   }
 
@@ -130,16 +150,18 @@ export class DuckdbAnalyticsSink implements AnalyticsSink, Component {
     const turn = this.#last
       .catch(() => {})
       .then(async () => {
+        const opened = await this.#open().catch((error: unknown) => {
+          throw storeFault(error);
+        });
         try {
-          return await run(await this.#open());
+          return await run(opened);
         } catch (error) {
           if (error instanceof CausewayError) throw error;
+          const fault = faultOf(error);
           // After some failures, a full disk among them, the engine refuses everything until it is opened anew.
-          await this.#discard();
-          throw new CausewayError('STORE_UNAVAILABLE', 'the analytics store cannot be used', {
-            detail: describeError(error),
-            cause: error,
-          });
+          if (fault !== 'item') await this.#discard();
+          if (fault === 'unknown') throw error;
+          throw fault === 'store' ? storeFault(error) : itemFault(error);
         }
       });
     this.#last = turn;
@@ -284,6 +306,62 @@ function appendRow(module: Opened['module'], appender: DuckDBAppender, row: Anal
     }
   });
   appender.endRow();
+}
+
+async function inTransaction<Result>(
+  connection: DuckDBConnection,
+  end: 'COMMIT' | 'ROLLBACK',
+  run: () => Promise<Result>,
+): Promise<Result> {
+  await connection.run('BEGIN TRANSACTION');
+  try {
+    const result = await run();
+    await connection.run(end);
+    return result;
+  } catch (error) {
+    await connection.run('ROLLBACK').catch(() => {});
+    throw error;
+  }
+}
+
+function readPosition(connection: DuckDBConnection): Promise<number> {
+  return firstNumber(connection, 'SELECT coalesce(max(position), 0) FROM causeway_spool_position');
+}
+
+async function writePosition(connection: DuckDBConnection, position: number): Promise<void> {
+  await connection.run('DELETE FROM causeway_spool_position');
+  await connection.run(`INSERT INTO causeway_spool_position VALUES (${position})`);
+}
+
+/**
+ * Where a failure of the engine lies, by the words it begins with or holds.
+ *
+ * item: a value it does not take. amount: more at once than its memory holds; fewer may do. store: disk, file or
+ * lock. Whatever else (a defect of ours, of the engine) is left to whoever can try both ways.
+ */
+function faultOf(error: unknown): 'item' | 'amount' | 'store' | 'unknown' {
+  const said = describeError(error);
+  // Before what may stand anywhere: such a message may repeat the value.
+  if (/^(?:Conversion|Out of Range|Invalid Input|Mismatch Type|Constraint) Error/.test(said)) return 'item';
+  if (/IO Error|No space left|\b(?:ENOSPC|EDQUOT|EIO|EROFS)\b|Connection Error|Could not set lock/.test(said))
+    return 'store';
+  if (/Out of Memory|failed to (?:pin|allocate)|could not allocate/i.test(said)) return 'amount';
+  return 'unknown';
+}
+
+function storeFault(error: unknown): CausewayError {
+  if (error instanceof CausewayError) return error;
+  return new CausewayError('STORE_UNAVAILABLE', 'the analytics store cannot be used', {
+    detail: describeError(error),
+    cause: error,
+  });
+}
+
+function itemFault(error: unknown): CausewayError {
+  return new CausewayError('ANALYTICS_REFUSED', 'the analytics store does not take these records', {
+    detail: firstLine(describeError(error)),
+    cause: error,
+  });
 }
 
 async function firstNumber(connection: DuckDBConnection, sql: string): Promise<number> {

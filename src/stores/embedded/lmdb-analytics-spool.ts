@@ -68,13 +68,7 @@ export class LmdbAnalyticsSpool implements AnalyticsSpool {
         );
       }
       const position = state.newestPosition + 1;
-      const { organisation, receivedAtMs, records, payload, kind } = batch;
-      const header = JSON.stringify({ organisation, receivedAtMs, records, bytes, kind });
-      this.#batches.put(byteKey(position), Buffer.from(header, 'utf8'));
-      for (let piece = 0; piece * pieceBytes < bytes; piece += 1) {
-        const content = payload.subarray(piece * pieceBytes, (piece + 1) * pieceBytes);
-        this.#payloads.put(byteKey(position, piece), content);
-      }
+      this.#put(position, batch);
       const identities =
         state.identities + (id === undefined ? 0 : this.#remember(id, position, state.identities));
       this.#writeState({
@@ -106,24 +100,53 @@ export class LmdbAnalyticsSpool implements AnalyticsSpool {
   }
 
   async removeThrough(position: number): Promise<void> {
+    await this.#environment.transact(() => this.#writeState(this.#forget(position)));
+  }
+
+  async replace(position: number, parts: readonly Omit<SpooledBatch, 'position'>[]): Promise<void> {
     await this.#environment.transact(() => {
-      const state = this.#readState();
-      let { batches, bytes } = state;
-      const range = { start: byteKey(0), end: byteKey(position + 1) };
-      for (const { key, value } of [...this.#batches.getRange(range)]) {
-        this.#batches.remove(key);
-        batches -= 1;
-        bytes -= readHeader(value)?.bytes ?? 0;
+      let { newestPosition, batches, bytes, identities } = this.#forget(position);
+      for (const part of parts) {
+        newestPosition += 1;
+        batches += 1;
+        bytes += part.payload.length;
+        this.#put(newestPosition, part);
       }
-      for (const key of [...this.#payloads.getKeys(range)]) this.#payloads.remove(key);
-      // An unreadable header hides its bytes; an empty spool has none.
-      this.#writeState({ ...state, batches, bytes: batches === 0 ? 0 : bytes });
+      this.#writeState({ newestPosition, batches, bytes, identities });
     });
   }
 
   async size(): Promise<{ readonly batches: number; readonly bytes: number }> {
     const { batches, bytes } = this.#environment.read(() => this.#readState());
     return { batches, bytes };
+  }
+
+  #put(
+    position: number,
+    { organisation, receivedAtMs, records, payload, kind }: Omit<SpooledBatch, 'position'>,
+  ): void {
+    const bytes = payload.length;
+    const header = JSON.stringify({ organisation, receivedAtMs, records, bytes, kind });
+    this.#batches.put(byteKey(position), Buffer.from(header, 'utf8'));
+    for (let piece = 0; piece * pieceBytes < bytes; piece += 1) {
+      const content = payload.subarray(piece * pieceBytes, (piece + 1) * pieceBytes);
+      this.#payloads.put(byteKey(position, piece), content);
+    }
+  }
+
+  /** Removes batches; the state as it is then. */
+  #forget(position: number): State {
+    const state = this.#readState();
+    let { batches, bytes } = state;
+    const range = { start: byteKey(0), end: byteKey(position + 1) };
+    for (const { key, value } of [...this.#batches.getRange(range)]) {
+      this.#batches.remove(key);
+      batches -= 1;
+      bytes -= readHeader(value)?.bytes ?? 0;
+    }
+    for (const key of [...this.#payloads.getKeys(range)]) this.#payloads.remove(key);
+    // An unreadable header hides its bytes; an empty spool has none.
+    return { ...state, batches, bytes: batches === 0 ? 0 : bytes };
   }
 
   /** How many identities more there are now. */

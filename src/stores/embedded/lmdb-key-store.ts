@@ -15,6 +15,7 @@ import {
   nameOfKey,
 } from './key-record.js';
 import type { LmdbEnvironment, LmdbTable } from './lmdb-environment.js';
+import { StoreTime } from './store-time.js';
 
 export interface LmdbKeyStoreOptions {
   readonly clock: Clock;
@@ -32,6 +33,7 @@ export interface LmdbKeyStoreOptions {
 export class LmdbKeyStore implements KeyStore {
   readonly #environment: LmdbEnvironment;
   readonly #clock: Clock;
+  readonly #time: StoreTime;
   readonly #log: Log;
   readonly #sweepIntervalMs: number;
   readonly #keys: LmdbTable;
@@ -44,6 +46,7 @@ export class LmdbKeyStore implements KeyStore {
   constructor(environment: LmdbEnvironment, options: LmdbKeyStoreOptions) {
     this.#environment = environment;
     this.#clock = options.clock;
+    this.#time = new StoreTime(environment, options.clock);
     this.#log = options.log;
     this.#sweepIntervalMs = options.sweepIntervalMs ?? 10_000;
     this.#keys = environment.table('keys');
@@ -66,7 +69,7 @@ export class LmdbKeyStore implements KeyStore {
         const { value, expiresAtMs } = record;
         return {
           value,
-          remainingTtlMs: expiresAtMs === undefined ? undefined : expiresAtMs - this.#clock.nowMs(),
+          remainingTtlMs: expiresAtMs === undefined ? undefined : expiresAtMs - this.#time.nowMs(),
         };
       }),
     );
@@ -147,7 +150,7 @@ export class LmdbKeyStore implements KeyStore {
 
   #deadline(ttlMs: number | undefined): number | undefined {
     // Zero means "never" in the record, and a life of less than nothing has ended.
-    return ttlMs === undefined ? undefined : Math.max(1, Math.floor(this.#clock.nowMs() + ttlMs));
+    return ttlMs === undefined ? undefined : Math.max(1, Math.floor(this.#time.nowMs() + ttlMs));
   }
 
   #record(key: Buffer): (KeyRecord & { readonly name: string | undefined }) | undefined {
@@ -169,7 +172,7 @@ export class LmdbKeyStore implements KeyStore {
   }
 
   #isExpired(record: KeyRecord): boolean {
-    return record.expiresAtMs !== undefined && record.expiresAtMs <= this.#clock.nowMs();
+    return record.expiresAtMs !== undefined && record.expiresAtMs <= this.#time.nowMs();
   }
 
   /** Anything else of that name goes first. */
@@ -181,6 +184,7 @@ export class LmdbKeyStore implements KeyStore {
   #write(name: string, key: Buffer, record: KeyRecord): void {
     this.#dropExpiryOf(key);
     this.#keys.put(key, encodeKeyRecord(name, record));
+    if (this.#time.hasJumped) this.#time.note();
     if (record.expiresAtMs !== undefined) this.#expiries.put(expiryKey(record.expiresAtMs, key), nothing);
   }
 
@@ -241,13 +245,14 @@ export class LmdbKeyStore implements KeyStore {
   async #sweep(): Promise<void> {
     let more = false;
     try {
-      const nowMs = this.#clock.nowMs();
+      const nowMs = this.#time.nowMs();
       const due = this.#environment.read(() => [
         ...this.#expiries.getKeys({ start: firstExpiry, end: numberPart(nowMs + 1), limit: sweptPerTurnMax }),
       ]);
       more = due.length === sweptPerTurnMax;
-      if (due.length > 0) {
+      if (due.length > 0 || this.#time.hasJumped) {
         await this.#environment.transact(() => {
+          if (this.#time.hasJumped) this.#time.note();
           for (const entry of due) {
             // The key may have got a new life since: only what is written now counts.
             const key = entry.subarray(8);

@@ -4,6 +4,7 @@ import type { Log } from '../../ports/log.js';
 import { openDataFolder } from './data-folder.js';
 import { DataIdentity } from './data-identity.js';
 import { DuckdbAnalyticsSink } from './duckdb-analytics-sink.js';
+import { LmdbAnalyticsQuarantine } from './lmdb-analytics-quarantine.js';
 import { LmdbAnalyticsSpool } from './lmdb-analytics-spool.js';
 import { LmdbAnnouncedWrites } from './lmdb-announced-writes.js';
 import { LmdbCatalogCopy } from './lmdb-catalog-copy.js';
@@ -29,6 +30,7 @@ export interface EmbeddedStores {
   /** Writes of `keyStore`, each in one commit with its entries of `changeLog`. */
   readonly announcedWrites: LmdbAnnouncedWrites;
   readonly spool: LmdbAnalyticsSpool;
+  readonly quarantine: LmdbAnalyticsQuarantine;
   readonly catalogCopy: LmdbCatalogCopy;
   /** Not started: it opens its file when `start` is called or with the first batch. */
   readonly sink: DuckdbAnalyticsSink;
@@ -69,6 +71,7 @@ export async function openEmbeddedStores(options: EmbeddedStoresOptions): Promis
     });
     opened.push(() => changeLog.close());
     const spool = new LmdbAnalyticsSpool(environment, { clock, log });
+    const quarantine = new LmdbAnalyticsQuarantine(environment, { clock });
     const catalogCopy = new LmdbCatalogCopy(environment, { log });
     const sink = new DuckdbAnalyticsSink({
       file: folder.file('analytics.duckdb'),
@@ -79,7 +82,7 @@ export async function openEmbeddedStores(options: EmbeddedStoresOptions): Promis
     });
     opened.push(() => sink.stop());
     const announcedWrites = new LmdbAnnouncedWrites(keyStore, changeLog);
-    return { keyStore, changeLog, announcedWrites, spool, catalogCopy, sink, replaced, close };
+    return { keyStore, changeLog, announcedWrites, spool, quarantine, catalogCopy, sink, replaced, close };
   } catch (error) {
     await close();
     throw error;

@@ -262,10 +262,10 @@ export class GorpcTransport implements Component, GorpcConnectionEvents {
     this.#hub.reloads.release('client-idp');
     await this.#pause(goodbyeMs);
     this.#hub.reloads.release();
-    while (this.#isBusy() && this.#clock.nowMs() < deadlineMs - closeMs) await this.#pause(10);
+    while (this.#isBusy() && this.#clock.monotonicMs() < deadlineMs - closeMs) await this.#pause(10);
     for (const connection of [...this.#connections]) connection.end();
-    const untilMs = Math.min(deadlineMs, this.#clock.nowMs() + closeMs);
-    while (this.#connections.size > 0 && this.#clock.nowMs() < untilMs) await this.#pause(10);
+    const untilMs = Math.min(deadlineMs, this.#clock.monotonicMs() + closeMs);
+    while (this.#connections.size > 0 && this.#clock.monotonicMs() < untilMs) await this.#pause(10);
   }
 
   #isBusy(): boolean {

@@ -116,7 +116,6 @@ class GrpcBridgeConnection implements BridgeConnection {
       { names: readonly string[] },
       { keys: StoredKeyMessage[] }
     >('GetKeys');
-    const deadline = { deadline: Date.now() + getKeysTimeoutMs };
     return new Promise((resolve, reject) => {
       const call = this.#client.makeUnaryRequest(
         path,
@@ -124,8 +123,8 @@ class GrpcBridgeConnection implements BridgeConnection {
         responseDeserialize,
         { names },
         this.#metadata,
-        deadline,
         (error, answer) => {
+          clearTimeout(late);
           this.#calls.delete(call);
           if (error !== null) reject(this.#explain(error));
           else if (answer?.keys.length !== names.length) {
@@ -133,6 +132,8 @@ class GrpcBridgeConnection implements BridgeConnection {
           } else resolve(answer.keys);
         },
       );
+      // Not a deadline of the library: those are wall time.
+      const late = setTimeout(() => call.cancel(), getKeysTimeoutMs).unref();
       this.#calls.add(call);
     });
   }

@@ -94,7 +94,7 @@ export class GrpcTransport implements Component {
     this.#draining.abort();
     const finished = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
     const late = new Promise<void>((resolve) => {
-      this.#clock.after(Math.max(0, deadlineMs - this.#clock.nowMs()), resolve);
+      this.#clock.after(Math.max(0, deadlineMs - this.#clock.monotonicMs()), resolve);
     });
     await Promise.race([finished, late]);
     this.#injector.destroy();

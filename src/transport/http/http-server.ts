@@ -158,7 +158,7 @@ export class HttpServer implements Component {
     this.#profiler?.finish();
     let timer: Timer | undefined;
     const late = new Promise<void>((resolve) => {
-      timer = this.#clock.after(Math.max(0, deadlineMs - this.#clock.nowMs()), resolve);
+      timer = this.#clock.after(Math.max(0, deadlineMs - this.#clock.monotonicMs()), resolve);
     });
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     await Promise.race([closed, late]);

@@ -154,7 +154,7 @@ export class WorkerListener implements Component {
     );
     let timer: Timer | undefined;
     const late = new Promise<void>((resolve) => {
-      timer = this.#clock.after(Math.max(0, deadlineMs - this.#clock.nowMs()), resolve);
+      timer = this.#clock.after(Math.max(0, deadlineMs - this.#clock.monotonicMs()), resolve);
     });
     await Promise.race([closed, drained, late]);
     timer?.cancel();

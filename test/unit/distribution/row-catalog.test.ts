@@ -71,7 +71,7 @@ describe('a period', () => {
     unsubscribe();
     expect(rows.onChange).toBeUndefined();
     subscribe();
-    await catalog.stop(clock.nowMs() + 1_000);
+    await catalog.stop(clock.monotonicMs() + 1_000);
     expect(rows.closed).toBe(true);
     await clock.advanceAsync(60_000);
     expect(rows.handedOver).toHaveLength(1);

@@ -6,6 +6,7 @@ import {
   readAnalyticsRecord,
   readAnalyticsRecords,
 } from '../../../src/domain/analytics-record.js';
+import { limits } from '../../../src/domain/limits.js';
 
 const column = (name: string) => analyticsColumns.findIndex((one) => one.name === name);
 
@@ -143,6 +144,20 @@ describe('readAnalyticsRecord', () => {
 });
 
 describe('readAnalyticsRecords', () => {
+  it('reads no record that nests or is large beyond its bound, and gives its text', () => {
+    const nested = (depth: number) => `{"tags":${'['.repeat(depth)}${']'.repeat(depth)}}`;
+    const large = `{"path":"${'x'.repeat(limits.analyticsRecordBytesMax)}"}`;
+    const texts = [nested(20_000), nested(limits.analyticsRecordDepthMax - 1), '{"tags":"[[[["}', large];
+    const results = readText(`[${texts.join(',')}]`, 4);
+    expect(results.map((one) => ('row' in one ? 'row' : one.dropped))).toEqual([
+      'too-deep',
+      'row',
+      'malformed',
+      'too-large',
+    ]);
+    expect(results[0]).toMatchObject({ element: Buffer.from(nested(20_000)) });
+  });
+
   it('keeps 64-bit integers exact', () => {
     const [result] = readText(
       '[{"content_length":9223372036854775807,"network":{"bytes_in":-9223372036854775808,"bytes_out":9007199254740991},"alias":"9223372036854775807"}]',
@@ -153,7 +168,7 @@ describe('readAnalyticsRecords', () => {
     expect(row[column('network_bytes_in')]).toBe(-(2n ** 63n));
     expect(row[column('network_bytes_out')]).toBe(2 ** 53 - 1);
     expect(row[column('alias')]).toBe('9223372036854775807');
-    expect(readText('[{"content_length":9223372036854775808}]', 1)).toEqual([{ dropped: 'malformed' }]);
+    expect(readText('[{"content_length":9223372036854775808}]', 1)).toMatchObject([{ dropped: 'malformed' }]);
   });
 
   it('isolates a bad record from its neighbours', () => {

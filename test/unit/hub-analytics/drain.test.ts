@@ -4,8 +4,11 @@ import { nodeId, organisationId } from '../../../src/domain/identifiers.js';
 import { CausewayError } from '../../../src/errors/causeway-error.js';
 import { AnalyticsDrain } from '../../../src/hub/analytics/drain.js';
 import { AnalyticsIntake } from '../../../src/hub/analytics/intake.js';
+import { LoopWatch } from '../../../src/hub/loop-watch.js';
+import type { SetAside } from '../../../src/ports/analytics-sink.js';
 import type { SpooledBatch } from '../../../src/ports/analytics-spool.js';
 import { FakeClock, settle } from '../../memory/fake-clock.js';
+import { MemoryAnalyticsQuarantine } from '../../memory/memory-analytics-quarantine.js';
 import { MemoryAnalyticsSink } from '../../memory/memory-analytics-sink.js';
 import { MemoryAnalyticsSpool } from '../../memory/memory-analytics-spool.js';
 import { storeAway } from '../../memory/memory-store.js';
@@ -17,34 +20,51 @@ const identity = { organisation: organisationId('acme'), user: { id: 'u', groups
 /** Says of batches with a `poison` record that they can never be stored. */
 class PickySink extends MemoryAnalyticsSink {
   readonly transactions: number[][] = [];
+  readonly #error: Error;
 
-  override async store(batches: readonly SpooledBatch[]) {
-    if (batches.some(({ payload }) => payload.includes('poison'))) {
-      throw new CausewayError('STORE_ITEM_UNREADABLE', 'a record cannot be stored');
-    }
+  constructor(error: Error = new CausewayError('STORE_ITEM_UNREADABLE', 'a record cannot be stored')) {
+    super();
+    this.#error = error;
+  }
+
+  override async store(batches: readonly SpooledBatch[], setAside?: SetAside) {
+    if (batches.some(({ payload }) => payload.includes('poison'))) throw this.#error;
     this.transactions.push(batches.map(({ records }) => records));
-    return super.store(batches);
+    return super.store(batches, setAside);
   }
 }
 
-function setUp(
+/** The memory stores need turns of the event loop, no time. */
+async function until(reached: () => Promise<boolean>): Promise<void> {
+  for (let turn = 0; turn < 10_000; turn += 1) {
+    if (await reached()) return;
+    await settle();
+  }
+  throw new Error('not reached');
+}
+
+function setUp<Sink extends MemoryAnalyticsSink = PickySink>(
   parts: {
     spool?: MemoryAnalyticsSpool;
-    sink?: MemoryAnalyticsSink;
+    sink?: Sink;
     metrics?: RecordingMetrics;
     clock?: FakeClock;
   } = {},
   recordsPerTransactionMax = 1_000,
+  bytesPerTransactionMax = 1_000_000,
 ) {
   const clock = parts.clock ?? new FakeClock();
   const spool = parts.spool ?? new MemoryAnalyticsSpool();
-  const sink = parts.sink ?? new PickySink();
+  const sink = (parts.sink ?? new PickySink()) as Sink;
   const metrics = parts.metrics ?? recordingMetrics();
   const log = new RecordingLog();
   const random = () => 0;
+  const quarantine = new MemoryAnalyticsQuarantine();
+  const loops = new LoopWatch({ clock, log, metrics });
+  const progress = loops.loop('analytics-drain');
   const drain = new AnalyticsDrain(
-    { spool, sink, clock, log, metrics, random },
-    { recordsPerTransactionMax },
+    { spool, sink, quarantine, progress, clock, log, metrics, random },
+    { recordsPerTransactionMax, bytesPerTransactionMax },
   );
   const intake = new AnalyticsIntake({ spool, clock, log, metrics, onSpooled: () => drain.wake() });
   const send = (records: number, options: { batchId?: string; mark?: string } = {}) =>
@@ -64,7 +84,7 @@ function setUp(
     dropped: metrics.total('causeway_analytics_dropped_records_total'),
     spooled: (await spool.peek(1_000)).reduce((sum, { records }) => sum + records, 0),
   });
-  return { clock, spool, sink, metrics, log, drain, send, counted };
+  return { clock, spool, sink, quarantine, loops, metrics, log, drain, send, counted };
 }
 
 const levels = (log: RecordingLog) => log.lines.map(({ level }) => level);
@@ -149,8 +169,8 @@ describe('AnalyticsDrain', () => {
     expect(await parts.sink.count()).toBe(5);
   });
 
-  it('drops a batch that can never be stored, and only that', async () => {
-    const { drain, send, sink, counted, metrics, log } = setUp();
+  it('sets a record aside that can never be stored, and only that', async () => {
+    const { drain, send, sink, counted, metrics, log, quarantine } = setUp();
     await send(2);
     await send(3, { mark: 'poison' });
     await send(4);
@@ -159,7 +179,54 @@ describe('AnalyticsDrain', () => {
     expect(await sink.count()).toBe(6);
     expect(await counted()).toEqual({ received: 9, stored: 6, dropped: 3, spooled: 0 });
     expect(metrics.value('causeway_analytics_dropped_records_total', { reason: 'refused-by-sink' })).toBe(3);
-    expect(levels(log)).toEqual(['error']);
+    expect(levels(log)).toEqual(['warn', 'warn', 'warn']);
+    expect(await quarantine.summary()).toMatchObject({ records: 3, byReason: { 'refused-by-sink': 3 } });
+  });
+
+  it('finds one poisoned record among many, whatever the sink says of it', async () => {
+    for (const error of [new CausewayError('ANALYTICS_REFUSED', 'no'), new RangeError('the stack')]) {
+      const { drain, spool, sink, counted, quarantine } = setUp({ sink: new PickySink(error) });
+      const records = Array.from({ length: 500 }, (_, index) => ({ org_id: 'acme', path: `/${index}` }));
+      records[321] = { org_id: 'acme', path: 'poison' };
+      const payload = Buffer.from(JSON.stringify(records));
+      const { organisation } = identity;
+      await spool.append({ organisation, receivedAtMs: 0, records: 500, payload }, undefined);
+      await spool.append(
+        { organisation, receivedAtMs: 0, records: 1, payload: Buffer.from('[{"org_id":"acme"}]') },
+        undefined,
+      );
+      await drain.start();
+      await until(async () => (await spool.size()).batches === 0);
+      expect(await sink.count()).toBe(500);
+      expect(await counted()).toMatchObject({ stored: 500, dropped: 1, spooled: 0 });
+      const [set] = await quarantine.newest(10);
+      expect(set?.text.toString()).toBe('[{"org_id":"acme","path":"poison"}]');
+      // The innocent batch behind it did not wait for the search.
+      expect(sink.transactions[0]).toEqual([1]);
+    }
+  });
+
+  it('blames no record while the sink is not well', async () => {
+    const { drain, send, sink, clock, counted } = setUp({ sink: new PickySink(new RangeError('the stack')) });
+    await send(1, { mark: 'poison' });
+    sink.failAlways();
+    await drain.start();
+    await clock.advanceAsync(600_000);
+    expect(await counted()).toMatchObject({ dropped: 0, spooled: 1 });
+    sink.recover();
+    await clock.advanceAsync(60_000);
+    expect(await counted()).toMatchObject({ dropped: 1, spooled: 0 });
+  });
+
+  it('gives the sink no more bytes at once than it may have', async () => {
+    const sink = new PickySink();
+    const { drain, send } = setUp({ sink }, 1_000, 100);
+    await send(10);
+    await drain.start();
+    await settle();
+    await settle();
+    expect(await sink.count()).toBe(10);
+    expect(sink.transactions).toEqual([[3], [3], [3], [1]]);
   });
 
   it('drops it once, also when the spool fails meanwhile', async () => {
@@ -208,7 +275,7 @@ describe('stop', () => {
     await settle();
     const sending = Promise.all([send(1), send(1), send(1)]);
     await sending;
-    await drain.stop(clock.nowMs() + 1_000);
+    await drain.stop(clock.monotonicMs() + 1_000);
     expect(await sink.count()).toBe(3);
     expect(clock.pendingTimers).toBe(0);
   });
@@ -219,7 +286,7 @@ describe('stop', () => {
     await send(1);
     await drain.start();
     await settle();
-    await drain.stop(clock.nowMs() + 60_000);
+    await drain.stop(clock.monotonicMs() + 60_000);
     expect(clock.pendingTimers).toBe(0);
     expect(await counted()).toMatchObject({ stored: 0, spooled: 1 });
   });
@@ -231,7 +298,7 @@ describe('stop', () => {
     await drain.start();
     await settle();
     let stopped = false;
-    const stopping = drain.stop(clock.nowMs() + 1_000).then(() => {
+    const stopping = drain.stop(clock.monotonicMs() + 1_000).then(() => {
       stopped = true;
     });
     await clock.advanceAsync(999);
@@ -243,8 +310,8 @@ describe('stop', () => {
 
   it('is harmless before a start and twice', async () => {
     const { drain, clock } = setUp();
-    await drain.stop(clock.nowMs());
-    await drain.stop(clock.nowMs());
+    await drain.stop(clock.monotonicMs());
+    await drain.stop(clock.monotonicMs());
     expect(clock.pendingTimers).toBe(0);
   });
 });
@@ -312,7 +379,7 @@ it('accounts for every record, whatever fails and whenever it is repeated', asyn
       const { received, stored, spooled } = await parts.counted();
       expect([received, spooled]).toEqual([sent, 0]);
       expect(await sink.count()).toBe(stored);
-      await drain.stop(clock.nowMs());
+      await drain.stop(clock.monotonicMs());
     }),
     { numRuns: 200 },
   );

@@ -143,7 +143,7 @@ beforeEach(async () => {
   await clock.advanceAsync(100);
   await catalog.load(() => []);
 });
-afterEach(() => catalog.stop(clock.nowMs() + 1_000));
+afterEach(() => catalog.stop(clock.monotonicMs() + 1_000));
 
 const names = async () => (await catalog.load(() => [])).definitions.map(({ name }) => name);
 
