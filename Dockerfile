@@ -23,4 +23,4 @@ EXPOSE 9091 8181
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.TYK_MDCB_HTTPPORT || 8181}/readiness`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["node", "/causeway/dist/main.js"]
-CMD ["start", "--embedded"]
+CMD ["start", "--embedded", "--address", "0.0.0.0"]

@@ -11,6 +11,10 @@ export interface Credentials {
   readonly listen: string;
   /** host:port of the HTTP port. */
   readonly http: string;
+  /** PEM file of the certificate that the worker port shows; absent: it takes cleartext. */
+  readonly listen_certificate?: string;
+  /** The same for the HTTP port. */
+  readonly http_certificate?: string;
 }
 
 export function credentialsPath(dataPath: string): string {

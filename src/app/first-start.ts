@@ -59,12 +59,18 @@ export async function httpSecretOf(configuration: Configuration, log: Log): Prom
   return newSecret();
 }
 
+/** Whether a first start filled this folder and no start has come up since: its secrets were shown to nobody yet. */
+export async function isStillFirstStart(dataPath: string): Promise<boolean> {
+  const known = await readCredentials(dataPath);
+  return known?.listen === '' && known.http === '';
+}
+
 /** Brings the credentials file up to date with where the hub listens now. */
 export async function noteAddresses(
   dataPath: string,
   graph: HubGraph,
   standalone: boolean,
-  addresses: { readonly listen: string; readonly http: string },
+  addresses: Pick<Credentials, 'listen' | 'http' | 'listen_certificate' | 'http_certificate'>,
   httpSecret: string,
 ): Promise<Credentials> {
   const known = await readCredentials(dataPath);

@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
+import { resolve } from 'node:path';
+import type { TlsServerConfiguration } from '../config/configuration.js';
 import type { ParsedConfiguration } from '../config/parse-configuration.js';
 import { describeConfiguration, findEnvironment, findField, listEnvironment } from '../config/redact.js';
 import { connectionBudgetOf } from '../domain/connection-budget.js';
@@ -16,7 +18,7 @@ import { HubAdministration } from './admin-operations.js';
 import { ComponentStack } from './component-stack.js';
 import { credentialsPath } from './credentials-file.js';
 import { readDescriptorLimit } from './descriptor-limit.js';
-import { httpSecretOf, makeFirstStart, noteAddresses } from './first-start.js';
+import { httpSecretOf, isStillFirstStart, makeFirstStart, noteAddresses } from './first-start.js';
 import { buildHubGraph, type HubEnvironment, type HubGraph, tlsFiles } from './hub-graph.js';
 import { describeStatus, readReadiness } from './hub-status.js';
 import { openStores } from './open-stores.js';
@@ -31,8 +33,8 @@ export interface RunHubOptions {
 }
 
 export interface RunningHub {
-  readonly listen: { readonly host: string; readonly port: number };
-  readonly http: { readonly host: string; readonly port: number };
+  readonly listen: { readonly host: string; readonly port: number; readonly tls: boolean };
+  readonly http: { readonly host: string; readonly port: number; readonly tls: boolean };
   readonly organisation: string;
   /** Secret. */
   readonly apiKey: string;
@@ -92,7 +94,9 @@ export async function runHub({
   const stack = new ComponentStack(clock, log);
   try {
     const firstStart =
-      stores.standalone && !stores.replaced && (await makeFirstStart(configuration, stores, log));
+      stores.standalone &&
+      !stores.replaced &&
+      ((await makeFirstStart(configuration, stores, log)) || (await isStillFirstStart(dataPath)));
     const httpSecret = await httpSecretOf(configuration, log);
     const graph = buildHubGraph(stores, environment);
     const httpTls = tlsFiles(configuration.http.tls, 'http_server_options', environment);
@@ -111,7 +115,12 @@ export async function runHub({
       dataPath,
       graph,
       stores.standalone,
-      { listen: dialable(listen), http: dialable(web) },
+      {
+        listen: dialable(listen),
+        http: dialable(web),
+        ...certificateOf('listen_certificate', configuration.listener.tls),
+        ...certificateOf('http_certificate', configuration.http.tls),
+      },
       httpSecret,
     );
     let finish = (_code: number): void => {};
@@ -130,8 +139,8 @@ export async function runHub({
     };
     log.info('hub ready', { startMs: Math.round(clock.monotonicMs() - startedMs), version });
     return {
-      listen,
-      http: web,
+      listen: { ...listen, tls: configuration.listener.tls.useSsl },
+      http: { ...web, tls: configuration.http.tls.useSsl },
       organisation: credentials.organisation,
       apiKey: credentials.api_key,
       credentialsPath: credentialsPath(dataPath),
@@ -227,6 +236,15 @@ function fleetByZone({ fleet }: HubGraph): ReadonlyMap<string, readonly WorkerNo
 
 function hostAndPort({ address, port }: { address: string; port: number }): { host: string; port: number } {
   return { host: address, port };
+}
+
+/** Which certificate a client on this machine will see. */
+function certificateOf<Name extends string>(
+  name: Name,
+  { useSsl, certFile }: TlsServerConfiguration,
+): Partial<Record<Name, string>> {
+  if (!useSsl || certFile === '') return {};
+  return { [name]: resolve(certFile) } as Partial<Record<Name, string>>;
 }
 
 /** An address that a client on this machine can dial: "every address" is the loopback one. */

@@ -8,6 +8,7 @@ import { type CliContext, commandEnvironmentNames, writeJson } from './cli-conte
 import {
   addConfigurationOptions,
   type ConfigurationOptions,
+  configurationDefaults,
   configurationOverrides,
   configurationPath,
 } from './configuration-options.js';
@@ -33,6 +34,7 @@ export async function checkConfig(
     file: path === undefined ? undefined : await readConfigurationFile(path),
     env: context.env,
     overrides: configurationOverrides(options),
+    defaults: configurationDefaults(options),
     knownEnvironmentNames: commandEnvironmentNames,
   });
   const { warnings } = parsed;

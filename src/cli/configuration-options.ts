@@ -6,6 +6,7 @@ export interface ConfigurationOptions {
   readonly config?: string;
   readonly embedded?: boolean;
   readonly data?: string;
+  readonly address?: string;
   readonly listenPort?: string;
   readonly httpPort?: string;
 }
@@ -17,6 +18,10 @@ export function addConfigurationOptions(command: Command): Command {
     .option('--config <file>', 'the same as --conf')
     .option('--embedded', 'keep everything in this process and its data folder; no other server is needed')
     .option('--data <folder>', 'data folder (CAUSEWAY_DATA_PATH; default: ./var)')
+    .option(
+      '--address <address>',
+      'address of this machine to listen on (default: 127.0.0.1 with --embedded, else every one: 0.0.0.0)',
+    )
     .option(
       '--listen-port <port>',
       'port that workers dial (TYK_MDCB_LISTENPORT; default: 9091; 0: a free one)',
@@ -35,7 +40,21 @@ export function configurationOverrides(
   return {
     ...(options.embedded === true ? { 'storage.type': 'embedded', 'analytics.type': 'embedded' } : {}),
     ...(options.data === undefined ? {} : { 'causeway.data_path': options.data }),
+    ...(options.address === undefined
+      ? {}
+      : { 'causeway.listen_address': options.address, 'causeway.http_address': options.address }),
     ...(options.listenPort === undefined ? {} : { listen_port: options.listenPort }),
     ...(options.httpPort === undefined ? {} : { http_port: options.httpPort }),
   };
+}
+
+/**
+ * What the command means where nobody says otherwise. A hub of one machine is for that machine: its example control
+ * plane and a secret of its own are no reason to be open to everybody in the network.
+ */
+export function configurationDefaults(
+  options: ConfigurationOptions,
+): Readonly<Partial<Record<OptionPath, unknown>>> {
+  if (options.embedded !== true) return {};
+  return { 'causeway.listen_address': '127.0.0.1', 'causeway.http_address': '127.0.0.1' };
 }

@@ -1,10 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { request as httpRequest, type RequestOptions } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import { type RequestOptions as HttpsRequestOptions, request as httpsRequest } from 'node:https';
+import type { SecureContext } from 'node:tls';
 import type { Command } from 'commander';
 import { credentialsPath, readCredentials } from '../app/credentials-file.js';
 import { type ErrorCode, errorCatalogue } from '../errors/catalogue.js';
 import { CausewayError, describeError } from '../errors/causeway-error.js';
+import { pinnedTrust } from '../transport/tls/pinned-certificate.js';
 import { type CliContext, dataFolderOf } from './cli-context.js';
 
 export interface HubApiOptions {
@@ -31,10 +33,9 @@ export function addHubApiOptions(command: Command): Command {
     .option('--insecure', 'do not check that certificate');
 }
 
-interface HubApiTls {
-  readonly ca?: Buffer;
-  readonly rejectUnauthorized: boolean;
-}
+type HubApiTls = Pick<HttpsRequestOptions, 'ca' | 'rejectUnauthorized' | 'checkServerIdentity'> & {
+  readonly secureContext?: SecureContext;
+};
 
 /** The HTTP port of a running hub, as an administrator. */
 export class HubApi {
@@ -57,10 +58,15 @@ export class HubApi {
     let url = options.url ?? context.env['CAUSEWAY_URL'];
     let secret = options.secret ?? context.env['CAUSEWAY_SECRET'];
     let organisation: string | undefined;
+    let certificate: string | undefined;
     if (url === undefined || secret === undefined) {
       const credentials = await readCredentials(folder);
-      if (url === undefined) organisation = credentials?.organisation || undefined;
-      url ??= credentials?.http ? `http://${credentials.http}` : undefined;
+      if (url === undefined) {
+        organisation = credentials?.organisation || undefined;
+        certificate = credentials?.http_certificate || undefined;
+      }
+      const scheme = certificate === undefined ? 'http' : 'https';
+      url ??= credentials?.http ? `${scheme}://${credentials.http}` : undefined;
       secret ??= credentials?.http_secret;
     }
     if (url === undefined || secret === undefined) {
@@ -69,9 +75,7 @@ export class HubApi {
         `there is no ${credentialsPath(folder)} that says where a hub is; name --url and --secret, or its --data`,
       );
     }
-    const rejectUnauthorized = options.insecure !== true;
-    const tls = options.ca === undefined ? {} : { ca: await readCa(options.ca) };
-    return new HubApi(parseUrl(url), secret, { ...tls, rejectUnauthorized }, organisation);
+    return new HubApi(parseUrl(url), secret, await tlsFor(options, certificate), organisation);
   }
 
   /** The answer's body. Rejects with what the hub said, HUB_UNREACHABLE, or API_KEY_REFUSED for the secret. */
@@ -103,7 +107,8 @@ export class HubApi {
       },
     };
     return new Promise((resolve, reject) => {
-      const fail = (thrown: unknown) => reject(this.#unreachable(describeError(thrown)));
+      const fail = (thrown: unknown) =>
+        reject(this.#unreachable(`${describeError(thrown)}${tlsHint(url, thrown)}`));
       const request =
         url.protocol === 'https:'
           ? httpsRequest(url, { ...options, ...this.#tls })
@@ -162,10 +167,47 @@ function parseUrl(text: string): URL {
   return url;
 }
 
+/** `certificate`: PEM file of the very certificate the hub shows, when its credentials file named the hub. */
+async function tlsFor(options: HubApiOptions, certificate: string | undefined): Promise<HubApiTls> {
+  if (options.insecure === true) return { rejectUnauthorized: false };
+  if (options.ca !== undefined) return { ca: await readCa(options.ca) };
+  if (certificate === undefined) return {};
+  return pinnedTrust(await readCertificate(certificate));
+}
+
 async function readCa(path: string): Promise<Buffer> {
   try {
     return await readFile(path);
   } catch (thrown) {
     throw new CausewayError('CERTIFICATE_INVALID', `--ca: ${describeError(thrown)}`);
   }
+}
+
+/** The file named in credentials.json. Rejects with CERTIFICATE_INVALID. */
+export async function readCertificate(path: string): Promise<Buffer> {
+  try {
+    const pem = await readFile(path);
+    pinnedTrust(pem);
+    return pem;
+  } catch (thrown) {
+    throw new CausewayError(
+      'CERTIFICATE_INVALID',
+      `the hub's certificate ${path}: ${describeError(thrown)}; name its authority with --ca`,
+    );
+  }
+}
+
+/** What a client sees of the other kind of port says nothing to people. */
+function tlsHint({ protocol }: URL, thrown: unknown): string {
+  const code = (thrown as NodeJS.ErrnoException).code ?? '';
+  if (protocol === 'http:' && (code === 'ECONNRESET' || code.startsWith('HPE_'))) {
+    return '; if that port has TLS, the address begins with https://';
+  }
+  if (protocol === 'https:' && (code === 'EPROTO' || code.startsWith('ERR_SSL_') || code === 'ECONNRESET')) {
+    return '; if that port has no TLS, the address begins with http://';
+  }
+  if (protocol === 'https:' && /CERT|SELF_SIGNED|UNABLE_TO/.test(code)) {
+    return '; name the authority of its certificate with --ca';
+  }
+  return '';
 }

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { version } from '../app/version.js';
 import { exitCodes } from '../errors/catalogue.js';
 import { describeCatalogAccept, describeCatalogStatus } from './catalog.js';
 import { describeCheckConfig } from './check-config.js';
@@ -10,6 +11,7 @@ import { reportFailure } from './report-failure.js';
 import { describeSeed } from './seed.js';
 import { describeStart } from './start.js';
 import { describeStatus } from './status.js';
+import { wrapLines } from './text-table.js';
 import { describeVersion } from './version.js';
 import { describeWorker } from './worker-options.js';
 
@@ -75,6 +77,8 @@ const commands: readonly CommandEntry[] = [
   },
 ];
 
+/** Narrower than this nothing is wrapped by words any more. */
+const minWidthToWrap = 16;
 /** Where no terminal says how wide it is. */
 const helpWidth = 100;
 
@@ -82,8 +86,7 @@ const exitCodeList = Object.entries(exitCodes).map(
   ([name, code]) => `${code} ${name.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)}`,
 );
 const exitCodeHelp = `
-Exit codes: ${exitCodeList.slice(0, 6).join(', ')},
-  ${exitCodeList.slice(6).join(', ')}.
+Exit codes: ${exitCodeList.join(', ')}.
 See docs/cli.md, docs/configuration.md and docs/errors.md.`;
 
 /** The whole command line. `onRun` receives the promise of the command that was called. */
@@ -91,12 +94,13 @@ export function buildProgram(context: CliContext, onRun: (run: Promise<number>) 
   const program = new Command('causeway')
     .description('An open multi-data-center bridge for API gateways.')
     .configureOutput({
-      writeOut: (text) => void context.stdout.write(text),
-      writeErr: (text) => void context.stderr.write(text),
+      writeOut: (text) => void context.stdout.write(wrapLines(text, context.stdout.columns ?? helpWidth)),
+      writeErr: (text) => void context.stderr.write(wrapLines(text, context.stderr.columns ?? helpWidth)),
       getOutHelpWidth: () => context.stdout.columns ?? helpWidth,
       getErrHelpWidth: () => context.stderr.columns ?? helpWidth,
     })
-    .configureHelp({ showGlobalOptions: false })
+    .configureHelp({ showGlobalOptions: false, minWidthToWrap })
+    .version(version, '-V, --version', 'print the version')
     .helpCommand('help [command]', 'help on a command')
     .addHelpText('after', exitCodeHelp)
     .exitOverride();

@@ -2,6 +2,7 @@ import { CommanderError } from 'commander';
 import { type ErrorCode, exitCodes } from '../errors/catalogue.js';
 import { CausewayError, describeError } from '../errors/causeway-error.js';
 import type { CliContext } from './cli-context.js';
+import { wrapLines } from './text-table.js';
 
 /** What to do about it, where the message alone does not say. */
 const remedies: Partial<Record<ErrorCode, string>> = {
@@ -19,7 +20,10 @@ const remedies: Partial<Record<ErrorCode, string>> = {
 export async function reportFailure(thrown: unknown, context: CliContext): Promise<number> {
   // Commander has said what is wrong with the arguments, or printed the help that was asked for.
   if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
-  const { stderr, env } = context;
+  const { env } = context;
+  const stderr = {
+    write: (text: string) => context.stderr.write(wrapLines(text, context.stderr.columns)),
+  };
   if (thrown instanceof CausewayError) {
     await stderr.write(`causeway: ${thrown.message}\n`);
     const remedy = remedies[thrown.code];

@@ -1,6 +1,10 @@
 import type { RunningHub } from '../app/run-hub.js';
 import type { TextOutput } from './cli-context.js';
 import type { Paint } from './paint.js';
+import { wrapText } from './text-table.js';
+
+/** Where the values begin, below their names. */
+const nameIndent = 16;
 
 export type BannerFacts = Pick<
   RunningHub,
@@ -18,8 +22,11 @@ export type BannerFacts = Pick<
 export async function printStartBanner(output: TextOutput, paint: Paint, facts: BannerFacts): Promise<void> {
   const { listen, http, credentialsPath, catalogPath, firstStart, organisation } = facts;
   const lines: (readonly [string, string])[] = [
-    ['workers', `${address(listen)}   gRPC and gorpc on one port`],
-    ['HTTP', `http://${address(http)}   /health  /readiness  /metrics`],
+    ['workers', `${address(listen)}   gRPC and gorpc on one port${listen.tls ? ', with TLS' : ''}`],
+    ['HTTP', `${urlOf(http)}   /health  /readiness  /metrics`],
+    ...(isLoopback(listen.host) && isLoopback(http.host)
+      ? [['open to', 'this machine only; --address 0.0.0.0 opens it to others'] as const]
+      : []),
     ['catalog', `${catalogPath}   edit, add or remove files: workers follow`],
     ['organisation', organisation],
     firstStart && output.isTerminal
@@ -33,19 +40,23 @@ export async function printStartBanner(output: TextOutput, paint: Paint, facts: 
     [`npx causeway keys put newcomer '{"rate":10,"per":1}'${data}`, 'a key: the worker hears of it'],
     [`npx causeway status${data}`, 'who is connected, and how far'],
   ];
-  const widest = Math.max(...commands.map(([command]) => command.length));
+  const { columns } = output;
   await output.write(
     [
       '',
       `  ${paint.bold(`Causeway ${facts.version} is up`)}`,
       '',
-      ...lines.map(([name, value]) => `  ${paint.dim(name.padEnd(13))} ${value}`),
+      ...lines.map(
+        ([name, value]) => `  ${paint.dim(name.padEnd(13))} ${wrapText(value, columns, nameIndent)}`,
+      ),
       '',
       '  Try, in another terminal:',
       '',
-      ...commands.map(
-        ([command, what]) => `    ${paint.cyan(command)}${' '.repeat(widest - command.length)}   ${what}`,
-      ),
+      // What it does stands above: a command is copied, and must not be broken by a narrow terminal.
+      ...commands.flatMap(([command, what]) => [
+        `    ${paint.dim(`# ${what}`)}`,
+        `    ${paint.cyan(command)}`,
+      ]),
       '',
       '',
     ].join('\n'),
@@ -61,7 +72,15 @@ export function startLine({
 }: Pick<BannerFacts, 'listen' | 'http' | 'organisation' | 'credentialsPath'>): string {
   // A hub on a real control plane serves many, and has no organisation of its own to name.
   const named = organisation === '' ? '' : `, organisation ${organisation}`;
-  return `causeway: workers ${address(listen)}, HTTP http://${address(http)}${named}, credentials in ${credentialsPath}`;
+  return `causeway: workers ${address(listen)}, HTTP ${urlOf(http)}${named}, credentials in ${credentialsPath}`;
+}
+
+function urlOf(http: BannerFacts['http']): string {
+  return `${http.tls ? 'https' : 'http'}://${address(http)}`;
+}
+
+function isLoopback(host: string): boolean {
+  return host === '::1' || host === 'localhost' || /^127\./.test(host);
 }
 
 function address({ host, port }: { readonly host: string; readonly port: number }): string {

@@ -4,6 +4,7 @@ import { type CliContext, commandEnvironmentNames } from './cli-context.js';
 import {
   addConfigurationOptions,
   type ConfigurationOptions,
+  configurationDefaults,
   configurationOverrides,
   configurationPath,
 } from './configuration-options.js';
@@ -26,7 +27,7 @@ The log goes to standard output: lines for people on a terminal, JSON elsewhere.
 SIGTERM, SIGINT and SIGQUIT drain it, a second SIGINT ends it at once. SIGHUP reads certificates and
 catalog anew and ends nothing (the configuration is read at start only), unless its terminal was closed.
 
-  causeway start --embedded                 everything under ./var
+  causeway start --embedded    everything under ./var
   causeway start -c /etc/causeway.conf`,
     );
 }
@@ -50,6 +51,7 @@ export async function start(context: CliContext, options: StartOptions): Promise
     path,
     env: context.env,
     overrides: configurationOverrides(options),
+    defaults: configurationDefaults(options),
     knownEnvironmentNames: commandEnvironmentNames,
   });
   // Before there is a hub nothing is lost with the process, but for a reload that comes too early.

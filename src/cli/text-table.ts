@@ -72,3 +72,16 @@ export function wrapText(text: string, width: number | undefined, indent = 0): s
   const wrapped = wrapAnsi(text, Math.max(columnWidthMin, width - indent), { hard: true, trim: true });
   return wrapped.replaceAll('\n', `\n${' '.repeat(indent)}`);
 }
+
+/** Whole lines, each wrapped where it is too long and going on under its own beginning. */
+export function wrapLines(text: string, width: number | undefined): string {
+  if (width === undefined) return text;
+  return text
+    .split('\n')
+    .map((line) => {
+      if (stringWidth(line) <= width) return line;
+      const indent = line.length - line.trimStart().length;
+      return ' '.repeat(indent) + wrapText(line.trimStart(), width, indent);
+    })
+    .join('\n');
+}

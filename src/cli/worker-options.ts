@@ -1,11 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { credentialsPath, readCredentials } from '../app/credentials-file.js';
+import { type Credentials, credentialsPath, readCredentials } from '../app/credentials-file.js';
 import { CausewayError, describeError } from '../errors/causeway-error.js';
 import type { Codec } from '../hub/fanout/frame-encoder.js';
 import type { BridgeAddress } from '../transport/grpc/bridge-client.js';
 import { type CliContext, dataFolderOf } from './cli-context.js';
+import { readCertificate } from './hub-api.js';
 
 export interface WorkerCommandOptions {
   readonly hub?: string;
@@ -95,7 +96,7 @@ export async function workerSettings(
   const apiKey = given('api-key', options.apiKey ?? context.env['CAUSEWAY_API_KEY'] ?? credentials?.api_key);
   const tags = (options.tags ?? '').split(',').map((tag) => tag.trim());
   return {
-    address: { target, tls: await tlsOf(options) },
+    address: { target, tls: await tlsOf(options, options.hub === undefined ? credentials : undefined) },
     organisation,
     apiKey,
     group: options.group ?? '',
@@ -108,7 +109,14 @@ export async function workerSettings(
   };
 }
 
-async function tlsOf({ tls, ca, insecure }: WorkerCommandOptions): Promise<BridgeAddress['tls']> {
+/** `credentials`: of the hub that is dialled, when they are what named it. */
+async function tlsOf(
+  { tls, ca, insecure }: WorkerCommandOptions,
+  credentials: Partial<Credentials> | undefined,
+): Promise<BridgeAddress['tls']> {
+  if (ca === undefined && insecure !== true && credentials?.listen_certificate) {
+    return { ca: undefined, insecure: false, pinned: await readCertificate(credentials.listen_certificate) };
+  }
   if (tls !== true && ca === undefined && insecure !== true) return undefined;
   try {
     return { ca: ca === undefined ? undefined : await readFile(ca), insecure: insecure === true };

@@ -14,6 +14,8 @@ export interface ConfigurationInput {
   readonly env: Environment;
   /** From command line flags: stronger than everything. Text is read as in the environment. */
   readonly overrides?: Readonly<Partial<Record<OptionPath, unknown>>> | undefined;
+  /** Weaker than everything that was given, stronger than the table. */
+  readonly defaults?: Readonly<Partial<Record<OptionPath, unknown>>> | undefined;
   /** Names with our prefixes that some other part of the process reads: no warning for them. */
   readonly knownEnvironmentNames?: readonly string[] | undefined;
 }
@@ -66,7 +68,10 @@ export function parseConfiguration(input: ConfigurationInput): ParsedConfigurati
         if (result.kind === 'fallback') chosen.fallback = result.text;
       }
     }
-    const value = chosen?.value ?? option.default;
+    const value =
+      chosen?.value ??
+      (input.defaults?.[option.path as OptionPath] as AnyValue | undefined) ??
+      option.default;
     read.set(option.path, value);
     for (const name of [option, ...oldOptions]) origins.set(name.path, chosen?.candidate.origin ?? 'default');
     for (const old of oldOnes) warnings.push(oldNameWarning(option, old, chosen?.candidate));

@@ -1,8 +1,9 @@
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { findGo } from '../services/go.js';
 
 /** One line of the program: what a step found. */
 export interface Step {
@@ -12,7 +13,8 @@ export interface Step {
   readonly detail?: string;
 }
 
-export const hasGo = spawnSync('go', ['version']).status === 0;
+const go = await findGo('the real gorpc client');
+export const hasGo = go !== undefined;
 
 /** The client on the real gorpc module, built once into a folder of its own. */
 export class GorpcProgram {
@@ -23,7 +25,7 @@ export class GorpcProgram {
   constructor() {
     this.#folder = mkdtempSync(join(tmpdir(), 'gorpc-conformance-'));
     this.#path = join(this.#folder, 'gorpc');
-    execFileSync('go', ['build', '-o', this.#path, '.'], {
+    execFileSync(go ?? 'go', ['build', '-o', this.#path, '.'], {
       cwd: resolve(import.meta.dirname, 'gorpc'),
       stdio: 'inherit',
     });

@@ -7,6 +7,7 @@ import type { RedisKeyStore } from '../../src/stores/redis/redis-key-store.js';
 import { SystemClock } from '../../src/telemetry/system-clock.js';
 import { eventually } from '../contract/fixture.js';
 import { type OpenedRedis, openRedis } from '../contract/redis-fixtures.js';
+import { describeWith } from '../services/describe-with.js';
 import { freePort } from '../services/free-port.js';
 import { redisPassword, sentinelPassword, startRedis } from '../services/redis.js';
 
@@ -50,9 +51,9 @@ afterAll(async () => {
   await Promise.all([standalone, tls, cluster, sentinel].map((service) => service?.stop()));
 });
 
-describe.skipIf(standalone?.crash === undefined)('redis that fails', () => {
-  const { configuration, crash, restart, freeze, thaw } = standalone!;
+const ours = standalone?.crash === undefined ? undefined : standalone;
 
+describeWith(ours, 'redis that fails', ({ configuration, crash, restart, freeze, thaw }) => {
   it('is away at the start, and found when it comes', async () => {
     await crash!();
     const { store, log } = await open(configuration);

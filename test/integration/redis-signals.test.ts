@@ -8,6 +8,7 @@ import { SystemClock } from '../../src/telemetry/system-clock.js';
 import { eventually } from '../contract/fixture.js';
 import { testCertificate } from '../fixtures/tls/paths.js';
 import { RecordingLog } from '../memory/silent-log.js';
+import { describeWith } from '../services/describe-with.js';
 import { redisPassword, startRedis } from '../services/redis.js';
 
 const clock = new SystemClock();
@@ -49,8 +50,8 @@ for (const kind of ['standalone', 'tls', 'sentinel', 'cluster'] as const) {
   const service = await startRedis(kind);
   afterAll(() => service?.stop());
 
-  describe.skipIf(service?.crash === undefined)(`signals of redis, ${kind}`, () => {
-    const { configuration, crash, restart } = service!;
+  const ours = service?.crash === undefined ? undefined : service;
+  describeWith(ours, `signals of redis, ${kind}`, ({ configuration, crash, restart }) => {
     const publisher = (): Redis | Cluster => {
       const password = redisPassword;
       const { tls, masterName, nodes, sentinelPassword = '' } = configuration;

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -16,6 +16,9 @@ export function skipLoudly(service: string, reason: string): undefined {
   const line = `SKIPPED: tests on ${service} do not run: ${reason}`;
   if (process.env['CAUSEWAY_TEST_REQUIRE_SERVICES']) throw new Error(line);
   console.warn(`\n*** ${line} ***\n`);
+  // For the last lines of the run: what scrolled by is not read.
+  const list = process.env['CAUSEWAY_TEST_SKIPPED_FILE'];
+  if (list) appendFileSync(list, `${line}\n`);
   return undefined;
 }
 

@@ -6,8 +6,9 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { MongoClient } from 'mongodb';
 import { testCertificate } from '../fixtures/tls/paths.js';
-import { cacheFolder, exclusively, findProgram, skipLoudly } from './availability.js';
+import { cacheFolder, exclusively, skipLoudly } from './availability.js';
 import { freePort } from './free-port.js';
+import { findGo } from './go.js';
 import { startWatched, untilReady, type WatchedProcess, watchedFolder } from './watched.js';
 
 /** A server of the MongoDB protocol for one test file. */
@@ -101,10 +102,8 @@ async function builtProgram(): Promise<string | undefined> {
   for (const file of ['main.go', 'go.mod', 'go.sum']) digest.update(readFileSync(join(source, file)));
   const program = join(cacheFolder, `ferretdb-${digest.digest('hex').slice(0, 16)}`);
   if (existsSync(program)) return program;
-  const go = findProgram('go', ['/usr/local/go/bin']);
-  if (go === undefined) {
-    return skipLoudly('the MongoDB protocol', 'Go is not installed, and MONGO_URL is not set');
-  }
+  const go = await findGo('the MongoDB protocol');
+  if (go === undefined) return undefined;
   return exclusively('ferretdb', async () => {
     if (existsSync(program)) return program;
     const unfinished = `${program}.${process.pid}`;

@@ -10,9 +10,9 @@ export class DemoFailure extends Error {
 }
 
 const pollMs = 5;
-const deadlineMs = 10_000;
+const deadlineMs = 20_000;
 
-/** Looks until `find` finds something. Rejects with a `DemoFailure` after ten seconds. */
+/** Looks until `find` finds something. Rejects with a `DemoFailure` after `deadlineMs`. */
 export async function waitFor<Found>(
   step: string,
   what: string,

@@ -5,15 +5,16 @@ import { exitCodes } from '../../errors/catalogue.js';
 import { describeError } from '../../errors/causeway-error.js';
 import { type CliContext, writeJson } from '../cli-context.js';
 import { paintFor } from '../paint.js';
+import { wrapText } from '../text-table.js';
 import { DemoCatalog } from './demo-catalog.js';
 import { check, DemoFailure } from './demo-check.js';
 import { DemoHub } from './demo-hub.js';
 import type { DemoOptions } from './demo-options.js';
 import { type DemoOutcome, DemoStory } from './demo-story.js';
-import { type DemoStep, DemoTable } from './demo-table.js';
+import { columnsDefault, type DemoStep, DemoTable } from './demo-table.js';
 
 /** Beyond it something hangs, and that is a failure, too. */
-const demoTimeoutMs = 28_000;
+const demoTimeoutMs = 60_000;
 
 interface DemoReport extends DemoOutcome {
   readonly steps: readonly DemoStep[];
@@ -28,6 +29,7 @@ export async function runDemo(context: CliContext, options: DemoOptions): Promis
   const ignoreSignals = context.onStopSignal((signal) => abort.abort(`stopped by ${signal}`));
   const hub = new DemoHub(folder, context, (how) => abort.abort(how));
   let failed = true;
+  const tell = (line: string) => context.stderr.write(`${wrapText(line, context.stderr.columns)}\n`);
   try {
     const report = await play(context, options, hub, folder, abort.signal);
     if (options.json === true) await writeJson(context.stdout, reportJson(report));
@@ -39,7 +41,7 @@ export async function runDemo(context: CliContext, options: DemoOptions): Promis
     if (options.json === true)
       await writeJson(context.stdout, { ok: false, step, error: describeError(thrown) });
     const paint = paintFor(context.stderr, context.env);
-    await context.stderr.write(`${paint.red('demo failed')}  ${describeError(thrown)}\n`);
+    await tell(`${paint.red('demo failed')}  ${describeError(thrown)}`);
     if (!(thrown instanceof DemoFailure) && context.env['CAUSEWAY_DEBUG']) throw thrown;
     return exitCodes.unexpected;
   } finally {
@@ -47,7 +49,7 @@ export async function runDemo(context: CliContext, options: DemoOptions): Promis
     clearTimeout(timer);
     hub.kill();
     if (failed || options.keep === true) {
-      await context.stderr.write(`everything is kept in ${folder} (the log of the hub: hub.log)\n`);
+      await tell(`everything is kept in ${folder} (the log of the hub: hub.log)`);
     } else await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   }
 }
@@ -89,9 +91,12 @@ async function play(
   if (!quiet) {
     const started = Math.round(performance.now() - startMs);
     await context.stdout.write(
-      `A hub (process ${hub.pid}) on ${credentials.listen}, ready after ${started} ms, and four workers:\n` +
-        'zone eu with two, zone us with one, and one of another organisation. Times run from the change\n' +
-        'at the control plane until the worker has it safe on its disk.\n\n',
+      `${wrapText(
+        `A hub (process ${hub.pid}) on ${credentials.listen}, ready after ${started} ms, and four workers: ` +
+          'zone eu with two, zone us with one, and one of another organisation. Times run from the change ' +
+          'at the control plane until the worker has it safe on its disk.',
+        context.stdout.columns ?? columnsDefault,
+      )}\n\n`,
     );
     await table.head(['zone eu, tag eu', 'zone eu, tag eu', 'zone us, tag us', 'another org']);
   }
@@ -147,6 +152,6 @@ async function printOutcome(context: CliContext, report: DemoReport): Promise<vo
     `${reported} analytics records reported, ${leftOut} left out (another organisation), ${stored} in table tyk_analytics.`,
   ];
   await context.stdout.write(
-    `\n${lines.map((line) => `${green('ok')}  ${line}\n`).join('')}\nAll of it checked in ${(tookMs / 1000).toFixed(1)} s.\n`,
+    `\n${lines.map((line) => `${green('ok')}  ${wrapText(line, context.stdout.columns, 4)}\n`).join('')}\nAll of it checked in ${(tookMs / 1000).toFixed(1)} s.\n`,
   );
 }

@@ -11,6 +11,7 @@ import {
 import { limits } from '../../domain/limits.js';
 import type { ErrorCode } from '../../errors/catalogue.js';
 import { CausewayError } from '../../errors/causeway-error.js';
+import { pinnedTrust } from '../tls/pinned-certificate.js';
 import { bridgeService } from './contract.js';
 import { organisationMetadata } from './credentials.js';
 import type {
@@ -33,6 +34,8 @@ export interface BridgeTls {
   readonly ca: Buffer | undefined;
   /** Do not check the hub's certificate. */
   readonly insecure: boolean;
+  /** PEM of the only certificate to trust; it wins over `ca`. */
+  readonly pinned?: Buffer | undefined;
 }
 
 /** One stream of the contract, from the worker's side. */
@@ -222,6 +225,10 @@ function method<Request, Response>(name: string): MethodDefinition<Request, Resp
 
 function channelCredentials(tls: BridgeTls | undefined): ChannelCredentials {
   if (tls === undefined) return ChannelCredentials.createInsecure();
+  if (tls.pinned !== undefined && !tls.insecure) {
+    const { secureContext, checkServerIdentity } = pinnedTrust(tls.pinned);
+    return ChannelCredentials.createFromSecureContext(secureContext, { checkServerIdentity });
+  }
   const verify = tls.insecure ? { rejectUnauthorized: false, checkServerIdentity: () => undefined } : {};
   return ChannelCredentials.createSsl(tls.ca ?? null, null, null, verify);
 }

@@ -14,6 +14,7 @@ import { addAdminRoutes } from './admin-routes.js';
 import { AdministrativeGuard, guardHeader } from './administrative-guard.js';
 import { sendError } from './error-reply.js';
 import { HttpConnections } from './http-connections.js';
+import { refuseOtherMethods } from './method-not-allowed.js';
 import { addProbeRoutes, addSecureRoutes } from './operator-routes.js';
 import type { OperatorViews } from './operator-views.js';
 import { Profiler } from './profiler.js';
@@ -111,6 +112,7 @@ export class HttpServer implements Component {
       routerOptions: { maxParamLength: pathPartCharactersMax, ignoreTrailingSlash: true },
     });
     this.#addHooks();
+    refuseOtherMethods(this.#http);
     addProbeRoutes(this.#http, this.#readiness, views);
     if (this.#profiler !== undefined) addProfilerRoutes(this.#http, this.#profiler);
     if (options.secureEndpoints)
@@ -119,6 +121,7 @@ export class HttpServer implements Component {
         http.register(
           async (administration) => {
             administration.addHook('onRequest', async () => guard.admitAdministration());
+            refuseOtherMethods(administration);
             addAdminRoutes(administration, operations);
           },
           { prefix: '/causeway/v1' },
@@ -247,6 +250,7 @@ export class HttpServer implements Component {
           throw error;
         }
       });
+      refuseOtherMethods(http);
       addRoutes(http, guard);
     });
   }

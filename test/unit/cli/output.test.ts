@@ -82,8 +82,8 @@ test('progress shows on a terminal and leaves nothing behind; a pipe stays quiet
 });
 
 const facts: BannerFacts = {
-  listen: { host: '0.0.0.0', port: 9091 },
-  http: { host: '::', port: 8181 },
+  listen: { host: '0.0.0.0', port: 9091, tls: false },
+  http: { host: '::', port: 8181, tls: true },
   organisation: 'org-1',
   apiKey: 'S3CRET-KEY',
   credentialsPath: 'var/credentials.json',
@@ -98,7 +98,7 @@ test('the banner names addresses, organisation, key and three commands, the key 
   await printStartBanner(first, plain, facts);
   for (const text of [
     '127.0.0.1:9091',
-    'http://127.0.0.1:8181',
+    'https://127.0.0.1:8181',
     'org-1',
     'S3CRET-KEY',
     'var/credentials.json',

@@ -18,12 +18,13 @@ import {
   gobUint,
 } from '../../../src/transport/gorpc/gob/types.js';
 import { type GorpcAnswer, ResponseEncoder } from '../../../src/transport/gorpc/response-encoder.js';
+import { findGo } from '../../services/go.js';
 import { asReceived } from './as-received.js';
 import { concreteTypes, typedValues } from './gob-arbitraries.js';
 import { toPlain } from './plain-values.js';
 
-const hasGo = spawnSync('go', ['version']).status === 0;
-if (!hasGo) console.warn('SKIPPED: Go is not installed, the gob codec is not checked against Go itself');
+const go = await findGo('the gob codec against Go itself');
+const hasGo = go !== undefined;
 
 const source = new URL('../../conformance/gobgen/', import.meta.url).pathname;
 let folder = '';
@@ -83,7 +84,7 @@ function schemaOf(type: GobType): object {
 describe.skipIf(!hasGo)('against Go itself', () => {
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'causeway-gobgen-'));
-    const build = spawnSync('go', ['build', '-o', join(folder, 'gobgen'), '.'], {
+    const build = spawnSync(go ?? 'go', ['build', '-o', join(folder, 'gobgen'), '.'], {
       cwd: source,
       encoding: 'utf8',
     });
