@@ -186,7 +186,7 @@ describe('small courtesies', () => {
   it.each([60, 80])(
     'help, demo and status fit %d columns and break no words',
     async (width) => {
-      for (const argv of [['--help'], ['start', '--help'], ['worker', '--help'], ['keys', 'put', '--help']]) {
+      for (const argv of [['--help'], ['worker', '--help']]) {
         const shown = await onTerminal(width, argv);
         expect(tooWide(shown, width)).toEqual([]);
         // A broken word leaves a line that begins in the middle of one: every word is a word of the unbroken help.
@@ -225,6 +225,7 @@ const crowdedStatus: Parameters<typeof renderStatus>[0] = {
     { organisation, zone: 'europe-west-4-production', cursors: 12, lag_entries: 99_999, lag_seconds: 1234.5 },
   ],
   shared_zones: [],
+  look_through: { running: false, marked: [{ organisation, depth: 'changes', reason: 'a wire was cut' }] },
   workers: [
     {
       organisation,
