@@ -22,7 +22,7 @@ export interface SignalGraph {
 /** What turns the control plane's notifications into changes; undefined: this control plane sends none. */
 export function buildKeySignals(
   stores: HubStores,
-  { configuration, clock, log, metrics }: HubEnvironment,
+  { configuration, clock, log, metrics, loops }: HubEnvironment,
   { distributor, keyReader, owners }: SignalParts,
 ): SignalGraph | undefined {
   const { signals, keyStore, changeLog } = stores;
@@ -30,6 +30,7 @@ export function buildKeySignals(
   const ids = () => distributor.organisations().map(({ id }) => id);
   const lookThrough: LookThrough = new LookThrough({
     ...{ changeLog, clock, log, metrics, organisations: ids, random: Math.random },
+    progress: loops?.loop('look-through'),
     look: (marked, isStopped) =>
       hearDifferences(
         {
@@ -44,6 +45,7 @@ export function buildKeySignals(
   });
   const keySignals = new KeySignals({
     ...{ signals, store: keyStore, changeLog, owners, clock, log, metrics },
+    progress: loops?.loop('key-signals'),
     random: Math.random,
     hashKeys: configuration.hashKeys,
     organisations: () => distributor.organisations(),

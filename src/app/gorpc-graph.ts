@@ -22,6 +22,7 @@ import type { Component } from '../ports/component.js';
 import type { KeyStore } from '../ports/key-store.js';
 import type { Log, Obfuscate } from '../ports/log.js';
 import type { Metrics } from '../ports/metrics.js';
+import type { ProgressWatch } from '../ports/progress.js';
 import type { GorpcHub } from '../transport/gorpc/gorpc-hub.js';
 import { GorpcTransport, type GorpcTransportOptions } from '../transport/gorpc/gorpc-transport.js';
 import { DefinitionWatch } from './definition-watch.js';
@@ -31,6 +32,7 @@ export interface GorpcGraphParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly loops?: ProgressWatch | undefined;
   readonly obfuscate: Obfuscate;
   readonly stores: { readonly keyStore: KeyStore; readonly changeLog: ChangeLog };
   readonly writes: AnnouncedWrites;
@@ -73,6 +75,7 @@ export function buildGorpcGraph(parts: GorpcGraphParts): GorpcGraph {
   const feeds = new ZoneFeeds({
     ...ports,
     changeLog,
+    progress: parts.loops?.loop('zone-feeds'),
     onMissed: (organisation, zone) => fullPushes.request(organisation, zone, 'missed'),
   });
   const reloads = new ReloadSignals({

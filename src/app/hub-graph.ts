@@ -117,6 +117,7 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
     catalog: stores.catalog,
     catalogCopy: stores.catalogCopy,
     changeLog: stores.changeLog,
+    progress: loops.loop('catalog'),
     holdRemovals: configuration.causeway.removalHold,
     onPeople: (organisations, users) => {
       authenticator.setPeople(organisations, users);
@@ -143,7 +144,12 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
     if (reason === 'key-changed') clock.after(changedKeyGraceMs, end);
     else end();
   });
-  const owners = new KeyOwners({ ...ports, store: stores.keyStore, random: Math.random });
+  const owners = new KeyOwners({
+    ...ports,
+    store: stores.keyStore,
+    random: Math.random,
+    progress: loops.loop('key-survey'),
+  });
   const keyReader = new KeyReader(
     {
       ...ports,
@@ -157,7 +163,7 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
       certificateSecret: configuration.security.privateCertificateEncodingSecret,
     },
   );
-  const signalGraph = buildKeySignals(stores, environment, { distributor, keyReader, owners });
+  const signalGraph = buildKeySignals(stores, { ...environment, loops }, { distributor, keyReader, owners });
   const intended =
     stores.announcedWrites === undefined
       ? new IntendedWrites({
@@ -165,6 +171,7 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
           store: stores.keyStore,
           intentions: stores.changeLog,
           random: Math.random,
+          progress: loops.loop('key-writes'),
         })
       : undefined;
   const writes = stores.announcedWrites ?? intended;
@@ -182,7 +189,10 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
     random: Math.random,
   });
   const intake = new AnalyticsIntake({ ...ports, spool: stores.spool, onSpooled: () => drain.wake() });
-  const zoneLags = new ZoneLags({ ...ports, changeLog: stores.changeLog }, isInternalCursor);
+  const zoneLags = new ZoneLags(
+    { ...ports, changeLog: stores.changeLog, progress: loops.loop('zone-lag') },
+    isInternalCursor,
+  );
   const bridge: BridgeHub = {
     fanout,
     login: (request) => authenticator.login(request),
@@ -199,6 +209,7 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
   const grpc = new GrpcTransport({ ...ports, hub: bridge });
   const gorpc = buildGorpcGraph({
     ...environment,
+    loops,
     stores,
     writes,
     authenticator,

@@ -38,6 +38,7 @@ export async function openStores(
     folder: causeway.dataPath,
     clock,
     log,
+    loops: environment.loops,
     changeLogEntriesMax: causeway.changeLogEntriesMax,
     acceptLoss,
   });
@@ -102,6 +103,7 @@ async function openRedis({
   configuration,
   clock,
   log,
+  loops,
 }: HubEnvironment): Promise<Opened<KeyStore> & { readonly signals: ControlPlaneSignals }> {
   const [{ RedisKeyStore }, { KeyspaceSignals }] = await Promise.all([
     import('../stores/redis/redis-key-store.js'),
@@ -115,6 +117,7 @@ async function openRedis({
   const signals = new KeyspaceSignals(configuration.storage, {
     ...options,
     nodeSecret: configuration.causeway.nodeSecret,
+    progress: loops?.loop('control-plane-signals'),
   });
   await store.open(Math.min(redisWaitMs, configuration.storage.timeoutMs));
   return {

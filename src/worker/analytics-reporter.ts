@@ -135,8 +135,13 @@ export class AnalyticsReporter {
       this.#inFlight.set(batch.id, batch);
       const { codec, nodeId } = this.#parts;
       const stream = this.#openStream(this.#connection);
-      const records = await compressPayload(batch.records, codec);
-      if (this.#stream !== stream) continue;
+      const records = await compressPayload(batch.records, codec).catch((thrown: unknown) => {
+        // It lies in the batch: sent again for ever, it would keep all others back.
+        this.#inFlight.delete(batch.id);
+        this.#settle(batch, 'rejected', 0, 0, `it cannot be compressed: ${describeError(thrown)}`);
+        return undefined;
+      });
+      if (records === undefined || this.#stream !== stream) continue;
       stream.send({
         batchId: batch.id,
         nodeId,

@@ -8,7 +8,10 @@ import { nodeId, organisationId } from '../../src/domain/identifiers.js';
 import { limits } from '../../src/domain/limits.js';
 import { AnalyticsDrain } from '../../src/hub/analytics/drain.js';
 import { AnalyticsIntake } from '../../src/hub/analytics/intake.js';
+import { KeyOwners } from '../../src/hub/keyspace/key-owners.js';
+import { KeySignals } from '../../src/hub/keyspace/key-signals.js';
 import { LoopWatch } from '../../src/hub/loop-watch.js';
+import type { ControlPlaneSignal } from '../../src/ports/control-plane-signals.js';
 import { openEmbeddedStores } from '../../src/stores/embedded/open-embedded-stores.js';
 import { SystemClock } from '../../src/telemetry/system-clock.js';
 import { connectBridge } from '../../src/transport/grpc/bridge-client.js';
@@ -16,6 +19,8 @@ import type { ReportAnalyticsResponseMessage } from '../../src/transport/grpc/me
 import { eventually, temporaryFolder } from '../contract/fixture.js';
 import { HubDisk } from '../integration/gorpc-hub.js';
 import { FakeClock } from '../memory/fake-clock.js';
+import { MemoryChangeLog } from '../memory/memory-change-log.js';
+import { MemoryKeyStore } from '../memory/memory-key-store.js';
 import { recordingMetrics } from '../memory/recording-metrics.js';
 import { RecordingLog, silentLog } from '../memory/silent-log.js';
 import { Random } from '../simulation/random.js';
@@ -284,5 +289,50 @@ describe('a loop that has work and makes no progress for 60 s', () => {
     expect(await failing(graph, clock)).toEqual([]);
     await graph.drain.stop(clock.monotonicMs());
     await graph.loops.stop();
+  });
+});
+
+describe('an item that fails holds no other item up', () => {
+  it('in the signals of the control plane', async () => {
+    const clock = new FakeClock();
+    const log = new RecordingLog();
+    const metrics = recordingMetrics();
+    const changeLog = new MemoryChangeLog({ clock });
+    const store = new MemoryKeyStore(clock);
+    const organisation = organisationId('5e9d9544a1dcd60001d0ed20');
+    const marks: (string | undefined)[] = [];
+    let tell = (_signal: ControlPlaneSignal): void => {};
+    const ports = { clock, log, metrics, random: () => 0 };
+    const owners = new KeyOwners({ ...ports, store });
+    const signals = new KeySignals({
+      ...{ ...ports, store, changeLog, owners, hashKeys: false },
+      signals: {
+        subscribe: (listener) => {
+          tell = listener;
+          return () => {};
+        },
+      },
+      organisations: () => [{ id: organisation, name: 'a', hybridEnabled: true }],
+      // A defect that one event meets.
+      ownerOfApi: () => {
+        throw new RangeError('the stack');
+      },
+      ownerOfUserKey: () => undefined,
+      reloadCatalog: () => {},
+      mark: async (whose) => void marks.push(whose),
+      invalidate: () => {},
+    });
+    await signals.start();
+    for (const key of ['one', 'two', 'three']) {
+      await store.put(`apikey-${key}`, Buffer.from(JSON.stringify({ org_id: organisation })), undefined);
+      tell({ type: 'key', event: { kind: 'key-changed', key, hashed: false }, organisation: undefined });
+    }
+    tell({ type: 'key', event: { kind: 'api-cache-flushed', api: 'api' }, organisation: undefined });
+    await clock.advanceAsync(5_000);
+    expect((await changeLog.bounds(organisation)).newest).toBe(3);
+    expect(signals.waiting).toBe(0);
+    expect(metrics.value('causeway_items_set_aside_total', { loop: 'key-signals' })).toBe(1);
+    expect(marks).toEqual([undefined]);
+    await signals.stop();
   });
 });

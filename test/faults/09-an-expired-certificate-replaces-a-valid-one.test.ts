@@ -66,7 +66,7 @@ async function startPort() {
     { log, clock, metrics },
   );
   await listener.start();
-  cleanUps.push(() => listener.stop(clock.nowMs()));
+  cleanUps.push(() => listener.stop(clock.monotonicMs()));
   const shown = async (): Promise<string | undefined> => {
     const { port } = listener.address();
     const socket = connect({ port, host: '127.0.0.1', servername: 'localhost', rejectUnauthorized: false });

@@ -64,7 +64,7 @@ export class AnalyticsIntake {
     try {
       screening = await screenRecords(batch.records, batch.identity.organisation, recordsMax);
     } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error;
+      if (!(error instanceof SyntaxError)) return this.#rejectUnread(batch, error);
       return this.#reject(batch, 'the batch is not a JSON array of records', error.message);
     }
     if (screening === undefined) {
@@ -90,8 +90,11 @@ export class AnalyticsIntake {
     try {
       screening = screenAggregates(payload, kind, organisation);
     } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error;
-      const refused = this.#reject({ ...batch, records: payload }, 'the aggregates are not a JSON object');
+      const whole = { ...batch, records: payload };
+      const refused =
+        error instanceof SyntaxError
+          ? this.#reject(whole, 'the aggregates are not a JSON object')
+          : this.#rejectUnread(whole, error);
       return { status: refused.status, error: refused.error };
     }
     const { kept, dropped } = screening;
@@ -171,6 +174,12 @@ export class AnalyticsIntake {
       this.#failing = true;
       return full ? 'full' : 'away';
     }
+  }
+
+  /** Told to try later, a worker would send it for ever, and nothing else meanwhile. */
+  #rejectUnread(batch: AnalyticsBatch, error: unknown): IntakeResult {
+    this.#ports.metrics.add('causeway_items_set_aside_total', { loop: 'analytics-intake' });
+    return this.#reject(batch, 'the batch cannot be read', describeError(error));
   }
 
   #reject(batch: AnalyticsBatch, error: string, detail?: string): IntakeResult {

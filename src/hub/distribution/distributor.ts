@@ -10,6 +10,7 @@ import type { Clock, Timer } from '../../ports/clock.js';
 import type { Component } from '../../ports/component.js';
 import type { Log } from '../../ports/log.js';
 import type { Metrics } from '../../ports/metrics.js';
+import type { LoopProgress } from '../../ports/progress.js';
 import { heldNoteKey, readHeldNote } from './held-note.js';
 import { type HeldRemoval, HeldRemovals, type WantedRemovals } from './held-removals.js';
 import {
@@ -33,6 +34,8 @@ export interface DistributorParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** Undefined: nobody watches how it gets on. */
+  readonly progress?: LoopProgress | undefined;
   /** Hold removals that look like an accident. */
   readonly holdRemovals: boolean;
   readonly onPeople: (organisations: readonly Organisation[], users: readonly User[]) => void;
@@ -160,12 +163,14 @@ export class Distributor implements Component {
   async #loadUntilQuiet(): Promise<void> {
     while (this.#loadAgain && !this.#stopped) {
       this.#loadAgain = false;
+      this.#parts.progress?.hasWork();
       this.#retry?.cancel();
       try {
         await this.#apply(await this.#parts.catalog.load((source) => this.#inForceFrom(source)));
         this.#parts.metrics.add('causeway_catalog_loads_total', { result: 'ok' });
         if (this.#failure !== undefined) this.#parts.log.info('catalog loaded', this.#counts());
         this.#failure = undefined;
+        this.#parts.progress?.madeProgress();
         this.#retryDelayMs = retryDelayMinMs;
       } catch (thrown) {
         this.#parts.metrics.add('causeway_catalog_loads_total', { result: 'failed' });

@@ -228,7 +228,13 @@ export class RowCatalog implements PokedCatalog {
       const reason = `${size} bytes are more than the limit of ${limits.catalogFileBytesMax} (catalogFileBytesMax)`;
       return { type: 'problem', reason };
     }
-    const item = decodeRow(row, this.#options);
+    let item: RowItem;
+    try {
+      item = decodeRow(row, this.#options);
+    } catch (thrown) {
+      // Whatever is thrown here lies in the row: taken for the database's, it would stop every other edit.
+      return { type: 'problem', reason: `it cannot be read: ${describeError(thrown)}` };
+    }
     if (item.type === 'definition' && item.definition.oas !== undefined)
       this.#hintAtDots(item.definition.oas);
     return item;

@@ -8,6 +8,7 @@ import type { Component } from '../../ports/component.js';
 import type { KeyStore } from '../../ports/key-store.js';
 import type { Log } from '../../ports/log.js';
 import type { Metrics } from '../../ports/metrics.js';
+import type { LoopProgress } from '../../ports/progress.js';
 import { Backoff } from '../../std/backoff.js';
 import { KeyedQueue } from '../../std/keyed-queue.js';
 
@@ -19,6 +20,8 @@ export interface IntendedWritesParts {
   readonly metrics: Metrics;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  /** Undefined: nobody watches how it gets on. */
+  readonly progress?: LoopProgress | undefined;
 }
 
 /**
@@ -121,13 +124,17 @@ export class IntendedWrites implements AnnouncedWrites, Component {
   async #finish(): Promise<void> {
     for (const intention of [...this.#unfinished.values()]) {
       if (this.#stopped) return;
+      this.#parts.progress?.hasWork();
       try {
         await this.#queue.run(intention.name, () => this.#finishOne(intention));
+        this.#parts.progress?.madeProgress();
       } catch (error) {
         this.#parts.log.warn('workers are not told yet of a key that may have been written, trying again', {
           writes: this.#unfinished.size,
           reason: describeError(error),
         });
+        // Of unknown kind, it lies in this one, and the others need not wait for it.
+        if (!(error instanceof CausewayError)) continue;
         return;
       }
     }

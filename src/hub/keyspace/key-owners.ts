@@ -9,6 +9,7 @@ import type { Component } from '../../ports/component.js';
 import type { KeyStore } from '../../ports/key-store.js';
 import type { Log } from '../../ports/log.js';
 import type { Metrics } from '../../ports/metrics.js';
+import type { LoopProgress } from '../../ports/progress.js';
 import { Backoff } from '../../std/backoff.js';
 import { ownerOfSession } from './session-owner.js';
 
@@ -18,6 +19,8 @@ export interface KeyOwnersParts {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly random: () => number;
+  /** Undefined: nobody watches how it gets on. */
+  readonly progress?: LoopProgress | undefined;
 }
 
 const pageSize = 100;
@@ -109,6 +112,7 @@ export class KeyOwners implements Component {
         this.#parts.log.warn('the keys could not be surveyed, trying again', {
           reason: describeError(error),
         });
+        this.#parts.progress?.hasWork();
         this.#surveyAfter(this.#backoff.nextDelayMs());
       });
     });
@@ -122,6 +126,7 @@ export class KeyOwners implements Component {
       (id, owner, value) => this.note(id, owner, value),
       () => this.#stopped,
     );
+    this.#parts.progress?.madeProgress();
     if (!this.#stopped) this.#surveyedAtMs = clock.monotonicMs();
     log.debug('keys surveyed', { keys, durationMs: clock.monotonicMs() - startedMs });
   }

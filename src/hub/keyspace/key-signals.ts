@@ -6,7 +6,7 @@ import { looksHashed } from '../../domain/key-hash.js';
 import { namesOfEvent, sessionPrefix } from '../../domain/key-names.js';
 import { organisationOfRawKey } from '../../domain/key-token.js';
 import { limits } from '../../domain/limits.js';
-import { describeError } from '../../errors/causeway-error.js';
+import { CausewayError, describeError } from '../../errors/causeway-error.js';
 import type { ChangeLog } from '../../ports/change-log.js';
 import type { Clock, Timer } from '../../ports/clock.js';
 import type { Component } from '../../ports/component.js';
@@ -14,6 +14,7 @@ import type { ControlPlaneSignal, ControlPlaneSignals } from '../../ports/contro
 import type { KeyStore, StoredValue } from '../../ports/key-store.js';
 import type { Log } from '../../ports/log.js';
 import type { Metrics } from '../../ports/metrics.js';
+import type { LoopProgress } from '../../ports/progress.js';
 import { Backoff } from '../../std/backoff.js';
 import { TokenBucket } from '../../std/token-bucket.js';
 import { type AddressedEvent, addressEvent, type EventOwners, survivesTheWire } from './event-owners.js';
@@ -31,6 +32,8 @@ export interface KeySignalsParts extends EventOwners {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly random: () => number;
+  /** Undefined: nobody watches how it gets on. */
+  readonly progress?: LoopProgress | undefined;
   /** Sessions stand under the hash of their key. */
   readonly hashKeys: boolean;
   /** The catalog may have changed. */
@@ -219,7 +222,9 @@ export class KeySignals implements Component {
     for (let start = 0; start < due.length; start += namesPerReadMax) {
       const part = due.slice(start, start + namesPerReadMax);
       try {
-        await this.#tell(part);
+        this.#parts.progress?.hasWork();
+        await this.#tellOrSetAside(part);
+        this.#parts.progress?.madeProgress();
         this.#backoff.reset();
       } catch (error) {
         metrics.add('causeway_store_errors_total', { store: 'keys' });
@@ -232,6 +237,30 @@ export class KeySignals implements Component {
         }
         return;
       }
+    }
+  }
+
+  /**
+   * A failure of unknown kind lies in one of the events, and must not hold the others up for ever: told alone, it
+   * shows itself. What happened to its key is then found by looking through.
+   */
+  async #tellOrSetAside(part: readonly (readonly [string, Pending])[]): Promise<void> {
+    try {
+      await this.#tell(part);
+    } catch (error) {
+      if (error instanceof CausewayError) throw error;
+      if (part.length > 1) {
+        for (const one of part) await this.#tellOrSetAside([one]);
+        return;
+      }
+      const { log, metrics } = this.#parts;
+      metrics.add('causeway_items_set_aside_total', { loop: 'key-signals' });
+      const pending = part[0]?.[1];
+      log.error('a key signal cannot be told; the keys are looked through instead', {
+        kind: pending?.event.kind,
+        reason: describeError(error),
+      });
+      void this.#markUnheard(pending?.organisation, 'a key signal could not be told');
     }
   }
 

@@ -5,6 +5,7 @@ import type { Clock, Timer } from '../../ports/clock.js';
 import type { Component } from '../../ports/component.js';
 import type { Log } from '../../ports/log.js';
 import type { Metrics } from '../../ports/metrics.js';
+import type { LoopProgress } from '../../ports/progress.js';
 import { Backoff } from '../../std/backoff.js';
 
 /**
@@ -33,6 +34,8 @@ export interface LookThroughParts {
   readonly metrics: Metrics;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  /** Undefined: nobody watches how it gets on. */
+  readonly progress?: LoopProgress | undefined;
   readonly organisations: () => readonly OrganisationId[];
   /** Looks, and tells what differs. Resolves to how many keys that were. */
   readonly look: (
@@ -160,6 +163,8 @@ export class LookThrough implements Component {
           this.#parts.log.warn('keys could not be looked through, trying again', {
             reason: describeError(error),
           });
+          // Only now: a look may take long, and one that goes well is no stall.
+          this.#parts.progress?.hasWork();
           this.#again(this.#backoff.nextDelayMs());
         },
       );
@@ -193,6 +198,7 @@ export class LookThrough implements Component {
     const differences = await look(marked, () => this.#stopped);
     if (this.#stopped) return;
     this.#backoff.reset();
+    this.#parts.progress?.madeProgress();
     for (const mark of taken) await this.#clear(mark);
     const fields = {
       organisations: marked.size,

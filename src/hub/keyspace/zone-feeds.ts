@@ -11,6 +11,7 @@ import type { Clock, Timer } from '../../ports/clock.js';
 import type { Component } from '../../ports/component.js';
 import type { Log } from '../../ports/log.js';
 import type { Metrics } from '../../ports/metrics.js';
+import type { LoopProgress } from '../../ports/progress.js';
 import { ageMs, steadyNowMs } from '../../std/steady-time.js';
 import { type ClusterTraits, clusterCursorPrefix } from './cluster-signature.js';
 import type { BatchEvent } from './key-event-batch.js';
@@ -33,6 +34,8 @@ export interface ZoneFeedsParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** Undefined: nobody watches how it gets on. */
+  readonly progress?: LoopProgress | undefined;
   /** Events were trimmed before this zone got them: only a full push can make up for it. */
   readonly onMissed: (organisation: OrganisationId, zone: ZoneId) => void;
 }
@@ -166,7 +169,9 @@ export class ZoneFeeds implements Component {
     if (this.#stopped) return;
     this.#timer = this.#parts.clock.after(sweepIntervalMs, () => {
       this.#shared.expire();
+      this.#parts.progress?.hasWork();
       this.#sweep()
+        .then(() => this.#parts.progress?.madeProgress())
         .catch((thrown: unknown) => {
           this.#parts.log.debug('cursors not tidied', { reason: describeError(thrown) });
         })

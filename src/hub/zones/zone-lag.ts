@@ -5,6 +5,7 @@ import type { Clock, Timer } from '../../ports/clock.js';
 import type { Component } from '../../ports/component.js';
 import type { Log } from '../../ports/log.js';
 import type { Metrics } from '../../ports/metrics.js';
+import type { LoopProgress } from '../../ports/progress.js';
 import { ageMs, steadyNowMs } from '../../std/steady-time.js';
 
 const measureIntervalMs = 5_000;
@@ -30,6 +31,7 @@ export class ZoneLags implements Component {
     readonly clock: Clock;
     readonly log: Log;
     readonly metrics: Metrics;
+    readonly progress?: LoopProgress | undefined;
   };
   /** Cursors that only their owners read, and that say nothing about a worker's lag. */
   readonly #isInternal: (cursor: Cursor) => boolean;
@@ -42,6 +44,7 @@ export class ZoneLags implements Component {
       readonly clock: Clock;
       readonly log: Log;
       readonly metrics: Metrics;
+      readonly progress?: LoopProgress | undefined;
     },
     isInternal: (cursor: Cursor) => boolean,
   ) {
@@ -98,7 +101,9 @@ export class ZoneLags implements Component {
   #schedule(): void {
     if (this.#stopped) return;
     this.#timer = this.#ports.clock.after(measureIntervalMs, () => {
+      this.#ports.progress?.hasWork();
       this.#publish()
+        .then(() => this.#ports.progress?.madeProgress())
         .catch((thrown: unknown) => {
           this.#ports.log.debug('zone lag not measured', { reason: describeError(thrown) });
         })

@@ -3,8 +3,15 @@ import { CausewayError, describeError } from '../../errors/causeway-error.js';
 import type { Cursor, CursorOwner } from '../../ports/change-log.js';
 import type { Clock, Timer } from '../../ports/clock.js';
 import type { Log } from '../../ports/log.js';
+import type { LoopProgress } from '../../ports/progress.js';
 import { byteKey } from './byte-key.js';
 import type { LmdbEnvironment, LmdbTable } from './lmdb-environment.js';
+
+export interface CursorTableOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly progress?: LoopProgress | undefined;
+}
 
 /**
  * Cursors in memory, written behind: every acknowledgement moves one, and a move that a crash forgets only
@@ -21,12 +28,15 @@ export class CursorTable {
   /** Moved or removed since the last write, by the same names as the cursors. */
   #changed = new Map<string, CursorOwner>();
   #timer: Timer | undefined;
+  readonly #progress: LoopProgress | undefined;
+  #failing = false;
   #closed = false;
 
-  constructor(environment: LmdbEnvironment, options: { readonly clock: Clock; readonly log: Log }) {
+  constructor(environment: LmdbEnvironment, options: CursorTableOptions) {
     this.#environment = environment;
     this.#clock = options.clock;
     this.#log = options.log;
+    this.#progress = options.progress;
     this.#table = environment.table('cursors');
     for (const { value } of this.#table.getRange({ start: firstKey })) {
       const cursor = decode(value);
@@ -75,13 +85,16 @@ export class CursorTable {
     await this.#write();
   }
 
-  #writeSoon(): void {
+  #writeSoon(delayMs = writeDelayMs): void {
     if (this.#closed) return;
-    this.#timer ??= this.#clock.after(writeDelayMs, () => {
+    this.#timer ??= this.#clock.after(delayMs, () => {
       this.#timer = undefined;
       this.#write().catch((error: unknown) => {
-        this.#log.warn('cursors could not be written, trying again', { reason: describeError(error) });
-        this.#writeSoon();
+        if (!this.#failing) {
+          this.#log.warn('cursors could not be written, trying again', { reason: describeError(error) });
+        }
+        this.#failing = true;
+        this.#writeSoon(rewriteDelayMs);
       });
     });
   }
@@ -91,6 +104,7 @@ export class CursorTable {
     if (this.#changed.size === 0) return;
     const changed = this.#changed;
     this.#changed = new Map();
+    this.#progress?.hasWork();
     try {
       await this.#environment.transact(() => {
         for (const [name, { organisation, zone, node }] of changed) {
@@ -100,6 +114,9 @@ export class CursorTable {
           else this.#table.put(key, encode(cursor));
         }
       });
+      this.#progress?.madeProgress();
+      if (this.#failing) this.#log.info('cursors are written again');
+      this.#failing = false;
     } catch (error) {
       for (const [name, owner] of changed) this.#changed.set(name, owner);
       throw error;
@@ -108,6 +125,8 @@ export class CursorTable {
 }
 
 const writeDelayMs = 100;
+/** After a failure. */
+const rewriteDelayMs = 1_000;
 const firstKey = Buffer.from([0]);
 
 /** In memory; every acknowledgement makes one. The lengths keep apart what hangs together otherwise. */

@@ -8,6 +8,7 @@ import type { ChangeIntentions, Intention } from '../../ports/change-intentions.
 import type { ChangeLog, Cursor, CursorOwner, LogBounds } from '../../ports/change-log.js';
 import type { Clock } from '../../ports/clock.js';
 import type { Log } from '../../ports/log.js';
+import type { LoopProgress } from '../../ports/progress.js';
 import { byteKey, lastNumberPart, readNumberPart } from './byte-key.js';
 import { CursorTable } from './cursor-table.js';
 import { IntentionTable } from './intention-table.js';
@@ -16,6 +17,8 @@ import type { LmdbEnvironment, LmdbTable } from './lmdb-environment.js';
 export interface LmdbChangeLogOptions {
   readonly clock: Clock;
   readonly log: Log;
+  /** Of the writing of cursors. */
+  readonly progress?: LoopProgress | undefined;
   /** Entries kept per organisation. Default `limits.changeLogEntriesMax`. */
   readonly entriesMax?: number;
   /** See ChangeLog. */

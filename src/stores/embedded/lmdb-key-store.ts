@@ -4,6 +4,7 @@ import type { AnnouncedWrite } from '../../ports/announced-writes.js';
 import type { Clock, Timer } from '../../ports/clock.js';
 import type { KeyStore, StoredValue } from '../../ports/key-store.js';
 import type { Log } from '../../ports/log.js';
+import type { LoopProgress } from '../../ports/progress.js';
 import { yieldTurn } from '../../std/yield-turn.js';
 import { numberPart, readNumberPart } from './byte-key.js';
 import {
@@ -20,6 +21,8 @@ import { StoreTime } from './store-time.js';
 export interface LmdbKeyStoreOptions {
   readonly clock: Clock;
   readonly log: Log;
+  /** Of the removal of what has expired. */
+  readonly progress?: LoopProgress | undefined;
   /** How often expired entries are removed. Default 10 s; they are invisible at once in any case. */
   readonly sweepIntervalMs?: number;
 }
@@ -36,6 +39,7 @@ export class LmdbKeyStore implements KeyStore {
   readonly #time: StoreTime;
   readonly #log: Log;
   readonly #sweepIntervalMs: number;
+  readonly #progress: LoopProgress | undefined;
   readonly #keys: LmdbTable;
   readonly #expiries: LmdbTable;
   readonly #windows: LmdbTable;
@@ -48,6 +52,7 @@ export class LmdbKeyStore implements KeyStore {
     this.#clock = options.clock;
     this.#time = new StoreTime(environment, options.clock);
     this.#log = options.log;
+    this.#progress = options.progress;
     this.#sweepIntervalMs = options.sweepIntervalMs ?? 10_000;
     this.#keys = environment.table('keys');
     this.#expiries = environment.table('key-expiries');
@@ -250,6 +255,7 @@ export class LmdbKeyStore implements KeyStore {
         ...this.#expiries.getKeys({ start: firstExpiry, end: numberPart(nowMs + 1), limit: sweptPerTurnMax }),
       ]);
       more = due.length === sweptPerTurnMax;
+      this.#progress?.hasWork();
       if (due.length > 0 || this.#time.hasJumped) {
         await this.#environment.transact(() => {
           if (this.#time.hasJumped) this.#time.note();
@@ -262,7 +268,9 @@ export class LmdbKeyStore implements KeyStore {
           }
         });
       }
+      this.#progress?.madeProgress();
     } catch (error) {
+      this.#progress?.hasWork();
       this.#log.warn('expired keys could not be removed, trying again', { reason: describeError(error) });
       more = false;
     }

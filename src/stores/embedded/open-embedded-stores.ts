@@ -1,6 +1,7 @@
 import { CausewayError, describeError } from '../../errors/causeway-error.js';
 import type { Clock } from '../../ports/clock.js';
 import type { Log } from '../../ports/log.js';
+import type { ProgressWatch } from '../../ports/progress.js';
 import { openDataFolder } from './data-folder.js';
 import { DataIdentity } from './data-identity.js';
 import { DuckdbAnalyticsSink } from './duckdb-analytics-sink.js';
@@ -17,6 +18,7 @@ export interface EmbeddedStoresOptions {
   readonly folder: string;
   readonly clock: Clock;
   readonly log: Log;
+  readonly loops?: ProgressWatch | undefined;
   /** Change log entries kept per organisation. Default `limits.changeLogEntriesMax`. */
   readonly changeLogEntriesMax?: number;
   /** Go on without a store that the folder has lost. Default false: that is DATA_FOLDER_LOST. */
@@ -61,11 +63,16 @@ export async function openEmbeddedStores(options: EmbeddedStoresOptions): Promis
     const environment = openEnvironment(storeFile);
     opened.push(() => environment.close());
     const { id, replaced } = await identity.claim(environment);
-    const keyStore = new LmdbKeyStore(environment, { clock, log });
+    const keyStore = new LmdbKeyStore(environment, {
+      clock,
+      log,
+      progress: options.loops?.loop('expired-keys'),
+    });
     opened.push(() => keyStore.close());
     const changeLog = await LmdbChangeLog.open(environment, {
       clock,
       log,
+      progress: options.loops?.loop('cursors'),
       replaced,
       ...(options.changeLogEntriesMax === undefined ? {} : { entriesMax: options.changeLogEntriesMax }),
     });

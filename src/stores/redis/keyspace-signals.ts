@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis';
 import type { Clock, Timer } from '../../ports/clock.js';
 import type { ControlPlaneSignal, ControlPlaneSignals } from '../../ports/control-plane-signals.js';
 import type { Log } from '../../ports/log.js';
+import type { LoopProgress } from '../../ports/progress.js';
 import { Backoff } from '../../std/backoff.js';
 import { TokenBucket } from '../../std/token-bucket.js';
 import { createSubscriber } from './create-client.js';
@@ -16,6 +17,7 @@ export interface KeyspaceSignalsOptions extends NotificationSettings {
   readonly path: RedisOptionPath;
   readonly clock: Clock;
   readonly log: Log;
+  readonly progress?: LoopProgress | undefined;
   /** Uniform in [0, 1). */
   readonly random: () => number;
 }
@@ -94,6 +96,7 @@ export class KeyspaceSignals implements ControlPlaneSignals {
     const own = this.#access.enableCluster ? [] : keyspaceChannels(this.#access.database);
     await this.#inTime(connection.subscribe(notificationChannel, operationChannel, ...own));
     if (this.#connection !== connection) return;
+    this.#options.progress?.madeProgress();
     this.#backoff.reset();
     this.#told = undefined;
     log.info('listening to the control plane', { channel: notificationChannel });
@@ -150,7 +153,8 @@ export class KeyspaceSignals implements ControlPlaneSignals {
   #failed(error: unknown): void {
     this.#drop();
     if (this.#closed) return;
-    const { log, path, clock } = this.#options;
+    const { log, path, clock, progress } = this.#options;
+    progress?.hasWork();
     const reason = explainRedisTrouble(error, path, this.#access);
     if (reason !== this.#told) {
       this.#told = reason;
