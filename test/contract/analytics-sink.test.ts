@@ -10,6 +10,27 @@ import { openMemorySink } from './memory-fixtures.js';
 describeAnalyticsSink('memory', openMemorySink);
 describeAnalyticsSink('duckdb', openDuckdbSink);
 
+test('duckdb ends at once in the middle of a large store, and has nothing of it', async () => {
+  const folder = await temporaryFolder();
+  const file = join(folder.path, 'analytics.duckdb');
+  try {
+    const sink = new DuckdbAnalyticsSink({ file, log: silentLog });
+    await sink.store([spooled(1, [{ host: 'a' }])]);
+    const many = Array.from({ length: 100_000 }, () => ({ host: 'b' }));
+    const storing = sink.store([spooled(2, many)]).catch((error: unknown) => error);
+    await new Promise((resolve) => setImmediate(resolve));
+    const startMs = performance.now();
+    await sink.stop();
+    expect(performance.now() - startMs).toBeLessThan(2_000);
+    expect(await storing).toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    const again = new DuckdbAnalyticsSink({ file, log: silentLog });
+    expect(await again.count()).toBe(1);
+    await again.stop();
+  } finally {
+    await folder.remove();
+  }
+});
+
 test('duckdb keeps aggregates as they were sent', async () => {
   const folder = await temporaryFolder();
   const file = join(folder.path, 'analytics.duckdb');

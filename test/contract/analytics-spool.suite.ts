@@ -68,6 +68,23 @@ export function describeAnalyticsSpool(
       expect(kinds).toEqual(['aggregate', 'mcp-aggregate', undefined]);
     });
 
+    it('puts parts of a batch at the end in its place, also beyond its bound', async () => {
+      await start({ bytesMax: 10 });
+      await spool.append(batchOf('1234', 4), identity('1'));
+      await spool.append(batchOf('next'), undefined);
+      const [first] = await spool.peek(1);
+      const parts = [batchOf('123456', 2), batchOf('7890', 2)];
+      await spool.replace(first?.position ?? 0, parts);
+      expect(await peeked()).toEqual(['next', '123456', '7890']);
+      expect(await spool.size()).toEqual({ batches: 3, bytes: 14 });
+      const positions = (await spool.peek(3)).map(({ position }) => position);
+      expect([...positions].sort((a, b) => a - b)).toEqual(positions);
+      // What was taken before is still known.
+      expect(await spool.append(batchOf('1234', 4), identity('1'))).toBe('duplicate');
+      spool = await fixture.reopen();
+      expect(await peeked()).toEqual(['next', '123456', '7890']);
+    });
+
     it('knows its size', async () => {
       expect(await spool.size()).toEqual({ batches: 0, bytes: 0 });
       await spool.append(batchOf('12345'), undefined);

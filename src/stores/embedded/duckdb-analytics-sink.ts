@@ -62,6 +62,8 @@ export class DuckdbAnalyticsSink implements AnalyticsSink, Component {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    // Whoever stores has had the time to finish: what is under way is taken back, and stored after the next start.
+    (await this.#opening?.catch(() => undefined))?.connection.interrupt();
     await this.#last.catch(() => {});
     await this.#discard();
     this.#trouble = 'the analytics store is closed';
@@ -126,6 +128,7 @@ export class DuckdbAnalyticsSink implements AnalyticsSink, Component {
           records += 1;
           // Parsing and appending is work of this thread: workers must not wait for a large batch.
           if (records % recordsPerTurn === 0) await yieldTurn();
+          if (this.#stopped) throw new CausewayError('STORE_UNAVAILABLE', 'the analytics store is closing');
           if ('row' in result) {
             appendRow(module, appender, result.row);
             rows += 1;
