@@ -11,6 +11,7 @@ import type { KeyReader } from '../hub/keyspace/key-reader.js';
 import { KeySearch } from '../hub/keyspace/key-search.js';
 import { WorkerTokens } from '../hub/keyspace/worker-tokens.js';
 import { ZoneFeeds } from '../hub/keyspace/zone-feeds.js';
+import type { UnsentAnswers } from '../hub/shares/unsent-answers.js';
 import type { Authenticator } from '../hub/zones/authenticator.js';
 import type { Fleet } from '../hub/zones/fleet.js';
 import { FullPushRequests } from '../hub/zones/full-push-requests.js';
@@ -43,6 +44,7 @@ export interface GorpcGraphParts {
   readonly keyReader: KeyReader;
   readonly intake: AnalyticsIntake;
   readonly ownerOf: GorpcHub['ownerOf'];
+  readonly unsent: UnsentAnswers;
   /** For tests, which cannot wait for what gateways are made to wait for. */
   readonly transportOptions?: Partial<GorpcTransportOptions> | undefined;
 }
@@ -107,7 +109,12 @@ export function buildGorpcGraph(parts: GorpcGraphParts): GorpcGraph {
     nodeGone: (organisation, zone, node) => parts.fleet.gone(organisation, zone, node),
     fullPushWanted: (organisation, zone) => fullPushes.request(organisation, zone, 'worker'),
   };
-  const transport = new GorpcTransport({ ...ports, hub, options: parts.transportOptions ?? {} });
+  const transport = new GorpcTransport({
+    ...ports,
+    hub,
+    unsent: parts.unsent,
+    options: parts.transportOptions ?? {},
+  });
   const watch = new DefinitionWatch(changeLog, distributor, reloads);
   return { sessions, feeds, fullPushes, transport, components: [sessions, feeds, watch, transport] };
 }

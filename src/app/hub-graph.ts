@@ -12,6 +12,7 @@ import { KeyReader } from '../hub/keyspace/key-reader.js';
 import { KeyWriter } from '../hub/keyspace/key-writer.js';
 import type { LookThrough } from '../hub/keyspace/look-through.js';
 import { LoopWatch } from '../hub/loop-watch.js';
+import { UnsentAnswers } from '../hub/shares/unsent-answers.js';
 import { Authenticator } from '../hub/zones/authenticator.js';
 import { Fleet } from '../hub/zones/fleet.js';
 import { ZoneLags } from '../hub/zones/zone-lag.js';
@@ -197,7 +198,7 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
     fanout,
     login: (request) => authenticator.login(request),
     ownerOf: (identity) => ownerOf(configuration, identity),
-    readKeys: (identity, names) => keyReader.read(identity, names),
+    readKeys: (identity, names, valueBytesMax) => keyReader.read(identity, names, { valueBytesMax }),
     acceptAnalytics: async (request) => {
       const { status, accepted, dropped, error } = await intake.accept(request);
       return { status, accepted, dropped: sum(Object.values(dropped)), error };
@@ -206,7 +207,8 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
     nodeSeen: (node) => fleet.seen(node),
     nodeGone: (organisation, zone, node) => fleet.gone(organisation, zone, node),
   };
-  const grpc = new GrpcTransport({ ...ports, hub: bridge });
+  const unsent = new UnsentAnswers(ports);
+  const grpc = new GrpcTransport({ ...ports, hub: bridge, unsent });
   const gorpc = buildGorpcGraph({
     ...environment,
     loops,
@@ -218,6 +220,7 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
     fanout,
     keyReader,
     intake,
+    unsent,
     ownerOf: (identity) => ownerOf(configuration, identity),
     transportOptions: environment.gorpc,
   });

@@ -1,5 +1,6 @@
 import { jsonArrayElements } from '../std/json-array-elements.js';
 import { isDeeperThan } from '../std/json-depth.js';
+import { jsonExceeds } from '../std/json-shape.js';
 import { quoteLongIntegers } from '../std/quote-long-integers.js';
 import { type AnalyticsColumn, type AnalyticsColumnKind, analyticsColumns } from './analytics-columns.js';
 import { limits } from './limits.js';
@@ -24,13 +25,18 @@ export type AnalyticsElementResult =
   | { readonly row: AnalyticsRow }
   | { readonly dropped: AnalyticsDropReason; readonly element: Buffer | undefined };
 
+const valuesBound = { values: limits.analyticsRecordValuesMax, depth: Number.POSITIVE_INFINITY };
+
 /**
  * Why an element is not even parsed. Bounded before: a record that nests 20,000 deep parses well, and ends the
  * stack of whoever writes it as text; one of many megabytes is more than a store takes at once.
  */
 export function unreadableRecord(element: Buffer): 'too-deep' | 'too-large' | undefined {
   if (element.length > limits.analyticsRecordBytesMax) return 'too-large';
-  return isDeeperThan(element, limits.analyticsRecordDepthMax) ? 'too-deep' : undefined;
+  if (isDeeperThan(element, limits.analyticsRecordDepthMax)) return 'too-deep';
+  // Up to some size no shape takes long to parse.
+  const mayHoldMany = element.length > limits.analyticsRecordValuesMax;
+  return mayHoldMany && jsonExceeds(element, valuesBound) ? 'too-large' : undefined;
 }
 
 /**

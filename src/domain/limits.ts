@@ -16,14 +16,50 @@ export const limits = {
   chunkBytesMax: 1 * mib,
   /** Deliveries a worker may leave unconfirmed before the hub waits for it. */
   unconfirmedDeliveriesMax: 64,
-  /** One gRPC message from a worker, compressed. */
-  workerMessageBytesMax: 64 * mib,
+  /** A gorpc message up to here is read from anybody; a longer one is counted before it is held. */
+  strangerMessageBytesMax: 64 * kib,
+  /** The longest login: newer gateways name all their APIs in it. Longer messages wait for a login first. */
+  strangerLoginBytesMax: 1 * mib + 64 * kib,
+  /** Unfinished messages of all gorpc connections without a login; the one that goes beyond is closed. */
+  strangerHeldBytesMax: 64 * mib,
+  /** Elements in one gob message of a worker that has not logged in. */
+  strangerElementsMax: 1_000,
+  /** One gRPC message of a call that needs no login (health, reflection); a larger one is refused unread. */
+  strangerCallBytesMax: 4 * kib,
+  /** Open gRPC calls that need no login (health, reflection), all together; more are refused. */
+  strangerCallsMax: 512,
+  /** One gRPC message of a worker; a larger one is refused unread. */
+  workerMessageBytesMax: 33 * mib,
+  /** Time for a large gRPC message to arrive once it has begun; then its call is closed. */
+  workerMessageTimeoutMs: 120_000,
   /** A payload from a worker after decompression; a larger one is refused. */
-  workerPayloadBytesMax: 256 * mib,
+  workerPayloadBytesMax: 32 * mib,
+  /** A payload from the hub after decompression; the reference worker refuses a larger one. */
+  hubPayloadBytesMax: 256 * mib,
+  /** Large messages of one organisation on their way in; the next waits until there is room. */
+  heldBytesPerOrganisationMax: 128 * mib,
+  /** Large messages of all on their way in; the next waits until there is room. */
+  heldBytesMax: 256 * mib,
   /** Definitions a worker may say it holds in its hello. */
   heldDefinitionsMax: 100_000,
   /** Keys in one GetKeys call. */
   keysPerCallMax: 1_000,
+  /** One value of the key store; a larger one is not read, and answered as not found. */
+  storedValueBytesMax: 4 * mib,
+  /** Values up to here are read together with others; larger ones one by one, when there is room for them. */
+  modestValueBytesMax: 64 * kib,
+  /** Values in one answer to GetKeys; the rest is said to be deferred, and asked for again. */
+  keysAnswerBytesMax: 4 * mib,
+  /** Answers one connection has not taken yet; its next call waits until it has. */
+  unsentBytesPerConnectionMax: 16 * mib,
+  /** As above, of all connections of one organisation. */
+  unsentBytesPerOrganisationMax: 128 * mib,
+  /** As above, of all connections of the hub. */
+  unsentBytesMax: 256 * mib,
+  /** While others wait for room: time in which a connection has to take something; then it is closed. */
+  unsentStallMaxMs: 20_000,
+  /** Values that a search of an old gateway may find; more are an error. */
+  foundBytesMax: 16 * mib,
   /** Names that a search of an old gateway may find; more are an error. */
   keysFoundMax: 10_000,
   /** Name of a key that a worker asks for; a longer one is answered as not found. */
@@ -36,6 +72,10 @@ export const limits = {
   keyOwnersMax: 500_000,
   /** Key writes that may have happened and are not in the change log yet, as a store is away; more are refused. */
   keyIntentionsMax: 10_000,
+  /** Values in one session; one with more is not parsed, and so nobody's. */
+  sessionValuesMax: 100_000,
+  /** Values in values in one session; a deeper one is not parsed, and so nobody's. */
+  sessionDepthMax: 1_000,
   /** One session given to the hub to keep; a larger one is refused. */
   sessionBytesMax: 1 * mib,
   /** Workers shown in the fleet; beyond it the one silent for longest is no longer shown. */
@@ -50,6 +90,8 @@ export const limits = {
   analyticsRecordBytesMax: 8 * mib,
   /** Values nested in values in one analytics record; real ones have three. A deeper one is set aside. */
   analyticsRecordDepthMax: 64,
+  /** Values in one analytics record; one with more is set aside. */
+  analyticsRecordValuesMax: 100_000,
   /** Analytics records that can never be stored and are kept for a look; the oldest go. */
   analyticsQuarantineRecordsMax: 10_000,
   /** Bytes of such records; the oldest go. */
@@ -84,8 +126,8 @@ export const limits = {
   refusedConnectionsMax: 4_096,
   /** Descriptors that no connection may take: for stores, catalog and log. */
   descriptorsReserved: 256,
-  /** Open gRPC calls of one connection; a client waits with further ones. */
-  callsPerConnectionMax: 1_000,
+  /** Open gRPC calls of one connection, which may all begin in one packet; a client waits with further ones. */
+  callsPerConnectionMax: 200,
   /** As above, until somebody has logged in over it: each costs more than it does its sender, and they begin all at once. */
   strangerCallsPerConnectionMax: 16,
   /** Life of a gRPC connection without a call, also of a worker that is logged in; then it is closed with a goodbye. */
@@ -115,11 +157,11 @@ export const limits = {
   /** Encoded views kept in memory per compression; the least recently used go. */
   encodedViewsMax: 64,
   /** One gob message of a gorpc request, with all its continuations; a longer one ends the connection. */
-  gobMessageBytesMax: 256 * mib,
+  gobMessageBytesMax: 64 * mib,
   /** Values nested in values in one gob message. */
   gobDepthMax: 64,
   /** Elements, map entries and struct fields in one gob message, counted together by the room they take. */
-  gobElementsMax: 1_000_000,
+  gobElementsMax: 100_000,
   /** Type definitions one gorpc connection may send; a real gateway sends about eight. */
   gobTypeDefinitionsMax: 256,
   /** Fields of one struct type on a gorpc connection. */
@@ -128,14 +170,16 @@ export const limits = {
   gobTypeDefinitionBytesMax: 64 * kib,
   /** Name of a concrete type in a gob interface value, as in Go. */
   gobNameBytesMax: 1_024,
-  /** Unfinished gob messages of all gorpc connections together; the connection that goes beyond is closed. */
-  gorpcHeldBytesMax: 1_024 * mib,
+  /** Unfinished gob messages of workers that have logged in; the connection that goes beyond is closed. */
+  gorpcHeldBytesMax: 512 * mib,
   /** Inflated bytes for each byte on the wire, once `inflateBurstBytesMax` is used up. */
   inflateRatioMax: 256,
   /** Inflated bytes a connection may be ahead of `inflateRatioMax`. */
   inflateBurstBytesMax: 16 * mib,
   /** Calls of one gorpc connection that wait for an answer; beyond it the hub reads on when some are answered. */
   gorpcCallsInFlightMax: 8_192,
+  /** Calls of one gorpc connection that are worked on at a time; the others wait. */
+  gorpcCallsRunningMax: 128,
   /** Answers one gorpc connection has not taken yet; beyond it the hub reads on when they are. */
   gorpcUnsentBytesMax: 4 * mib,
   /** Calls on one gorpc connection that can only be a mistake or an attack; then it is closed. */

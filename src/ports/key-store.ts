@@ -3,6 +3,8 @@ export interface StoredValue {
   readonly value: Buffer;
   /** Remaining life in milliseconds; undefined: does not expire. */
   readonly remainingTtlMs: number | undefined;
+  /** Bytes of a value that was not read, because it is larger than was asked for; `value` is empty. */
+  readonly oversize?: number;
 }
 
 export interface ReadOptions {
@@ -11,6 +13,8 @@ export interface ReadOptions {
    * undefined. Default true.
    */
   readonly ttl?: boolean;
+  /** Of larger values only the size is told. Default `storedValueBytesMax`. */
+  readonly valueBytesMax?: number;
 }
 
 /**

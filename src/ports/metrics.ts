@@ -181,6 +181,11 @@ export const metricTable = {
     help: 'For how long a loop has had work and made no progress, by loop; 0 when all is well.',
     labels: ['loop'],
   },
+  causeway_unsent_bytes: {
+    type: 'gauge',
+    help: 'Bytes of answers with keys that workers have not taken yet.',
+    labels: [],
+  },
   causeway_limit_hits_total: {
     type: 'counter',
     help: 'How often a bound was reached, by the name of the limit.',

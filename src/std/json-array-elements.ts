@@ -6,20 +6,37 @@
  * matched: an element such as `{]}` comes out as it stands and fails in the parser.
  *
  * Returns whether the array was complete: false when the text is no array, ends early, or goes on after it.
+ *
+ * With `pauseBytes` it yields undefined in between, each time it has looked through so many bytes without
+ * coming to the end of an element: one element may be most of the text.
  */
-export function* jsonArrayElements(json: Buffer): Generator<Buffer, boolean> {
-  let position = skipSpace(json, 0);
+export function jsonArrayElements(json: Buffer): Generator<Buffer, boolean>;
+export function jsonArrayElements(json: Buffer, pauseBytes: number): Generator<Buffer | undefined, boolean>;
+export function* jsonArrayElements(
+  json: Buffer,
+  pauseBytes = Number.POSITIVE_INFINITY,
+): Generator<Buffer | undefined, boolean> {
+  let position = yield* skipSpace(json, 0, pauseBytes);
   if (json[position] !== openBracket) return false;
-  position = skipSpace(json, position + 1);
-  if (json[position] === closeBracket) return skipSpace(json, position + 1) === json.length;
+  position = yield* skipSpace(json, position + 1, pauseBytes);
+  if (json[position] === closeBracket) {
+    return (yield* skipSpace(json, position + 1, pauseBytes)) === json.length;
+  }
   while (position < json.length) {
-    const end = endOfElement(json, position);
-    if (end === undefined) return false;
+    const scan: Scan = { position, depth: 0, inString: false };
+    let end = endOfElement(json, scan, scan.position + pauseBytes);
+    while (end === undefined) {
+      if (scan.position >= json.length) return false;
+      yield undefined;
+      end = endOfElement(json, scan, scan.position + pauseBytes);
+    }
     if (end === position) return false;
     yield json.subarray(position, end);
-    const after = skipSpace(json, end);
-    if (json[after] === closeBracket) return skipSpace(json, after + 1) === json.length;
-    position = skipSpace(json, after + 1);
+    const after = isSpace(json[end]) ? yield* skipSpace(json, end, pauseBytes) : end;
+    if (json[after] === closeBracket) {
+      return (yield* skipSpace(json, after + 1, pauseBytes)) === json.length;
+    }
+    position = isSpace(json[after + 1]) ? yield* skipSpace(json, after + 1, pauseBytes) : after + 1;
   }
   return false;
 }
@@ -32,13 +49,29 @@ const quote = 0x22;
 const backslash = 0x5c;
 const comma = 0x2c;
 
-/** Where the comma or bracket after the element stands; undefined: the text ends before it. */
-function endOfElement(json: Buffer, start: number): number | undefined {
-  let depth = 0;
-  for (let position = start; position < json.length; position += 1) {
+/** How far the end of an element has been looked for. */
+interface Scan {
+  position: number;
+  depth: number;
+  inString: boolean;
+}
+
+/** Where the comma or bracket after the element stands; undefined: not before `until`, or not at all. */
+function endOfElement(json: Buffer, scan: Scan, until: number): number | undefined {
+  const stop = Math.min(json.length, until);
+  let { position, depth } = scan;
+  if (scan.inString) {
+    position = endOfString(json, position, stop);
+    scan.inString = position >= stop;
+    if (!scan.inString) position += 1;
+  }
+  for (; position < stop; position += 1) {
     switch (json[position]) {
       case quote:
-        position = endOfString(json, position);
+        position = endOfString(json, position + 1, stop);
+        scan.inString = position >= stop;
+        // The loop goes on behind the quote, or not at all and then exactly where it was left.
+        if (scan.inString) position -= 1;
         break;
       case openBrace:
       case openBracket:
@@ -56,25 +89,32 @@ function endOfElement(json: Buffer, start: number): number | undefined {
         break;
     }
   }
+  scan.position = position;
+  scan.depth = depth;
   return undefined;
 }
 
-/** Position of the closing quote; the length of the text when there is none. */
-function endOfString(json: Buffer, start: number): number {
-  let position = start + 1;
-  while (position < json.length) {
+/** Position of the closing quote; `stop` or one more, behind a backslash, when there is none before it. */
+function endOfString(json: Buffer, start: number, stop: number): number {
+  let position = start;
+  while (position < stop) {
     const byte = json[position];
     if (byte === quote) return position;
     position += byte === backslash ? 2 : 1;
   }
-  return json.length;
+  return position;
 }
 
-function skipSpace(json: Buffer, start: number): number {
+function* skipSpace(json: Buffer, start: number, pauseBytes: number): Generator<undefined, number> {
   let position = start;
-  for (;;) {
-    const byte = json[position];
-    if (byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09) return position;
-    position += 1;
+  for (let until = start + pauseBytes; isSpace(json[position]); position += 1) {
+    if (position < until) continue;
+    yield undefined;
+    until = position + pauseBytes;
   }
+  return position;
+}
+
+function isSpace(byte: number | undefined): boolean {
+  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 }

@@ -219,6 +219,12 @@ export class AnalyticsReporter {
 }
 
 function checkBatch(payload: Buffer): void {
+  if (payload.length > limits.workerPayloadBytesMax) {
+    throw new CausewayError(
+      'LIMIT_EXCEEDED',
+      `${payload.length} bytes are more than the ${limits.workerPayloadBytesMax} of one batch`,
+    );
+  }
   let records = 0;
   const elements = jsonArrayElements(payload);
   let next = elements.next();

@@ -77,7 +77,7 @@ export async function readSnapshotChunk(
 }
 
 function unpack({ payload, uncompressedBytes }: Payload, codec: Codec): Promise<Buffer> {
-  return decompressPayload(payload, codec, uncompressedBytes, limits.workerPayloadBytesMax);
+  return decompressPayload(payload, codec, uncompressedBytes, limits.hubPayloadBytesMax);
 }
 
 function heldDefinition(message: DefinitionMessage): HeldDefinition | undefined {

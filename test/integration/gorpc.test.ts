@@ -282,8 +282,8 @@ describe('the wire', () => {
   });
 
   test('a bomb is a limit: counted, logged, closed', async () => {
-    const bad = await hub.client();
-    const request = bad.encode(1, 'GetKey', '\0'.repeat(64 * 1024 * 1024));
+    const bad = await hub.loggedIn();
+    const request = bad.encode(1, 'GetKey', '\0'.repeat(60 * 1024 * 1024));
     bad.write(deflateRawSync(request, { level: 9, finishFlush: constants.Z_SYNC_FLUSH }));
     await until(() => bad.closed, 'the connection is closed', 20_000);
     expect(hub.metrics.value('causeway_limit_hits_total', { limit: 'inflateRatioMax' })).toBe(1);

@@ -1,6 +1,7 @@
+import { limits } from '../../src/domain/limits.js';
 import { CausewayError } from '../../src/errors/causeway-error.js';
 import type { Clock } from '../../src/ports/clock.js';
-import type { KeyStore, StoredValue } from '../../src/ports/key-store.js';
+import type { KeyStore, ReadOptions, StoredValue } from '../../src/ports/key-store.js';
 import { steadyNowMs } from '../../src/std/steady-time.js';
 import { MemoryStore } from './memory-store.js';
 
@@ -27,16 +28,19 @@ export class MemoryKeyStore extends MemoryStore implements KeyStore {
     return new MemoryKeyStore(this.#clock, new Map(this.#entries));
   }
 
-  getMany(names: readonly string[]): Promise<readonly (StoredValue | undefined)[]> {
+  getMany(
+    names: readonly string[],
+    { valueBytesMax = limits.storedValueBytesMax }: ReadOptions = {},
+  ): Promise<readonly (StoredValue | undefined)[]> {
     return this.operation('getMany', () =>
       names.map((name) => {
         const entry = this.#alive(name);
         if (entry?.value === undefined) return undefined;
         const { expiresAtMs } = entry;
-        return {
-          value: Buffer.from(entry.value),
-          remainingTtlMs: expiresAtMs === undefined ? undefined : expiresAtMs - steadyNowMs(this.#clock),
-        };
+        const remainingTtlMs = expiresAtMs === undefined ? undefined : expiresAtMs - steadyNowMs(this.#clock);
+        const { length } = entry.value;
+        if (length > valueBytesMax) return { value: Buffer.alloc(0), remainingTtlMs, oversize: length };
+        return { value: Buffer.from(entry.value), remainingTtlMs };
       }),
     );
   }

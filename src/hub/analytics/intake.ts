@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { unreadableRecord } from '../../domain/analytics-record.js';
 import type { NodeId } from '../../domain/identifiers.js';
 import { limits } from '../../domain/limits.js';
 import type { WorkerIdentity } from '../../domain/worker.js';
@@ -40,7 +41,11 @@ export interface AnalyticsIntakePorts {
   readonly onSpooled: () => void;
 }
 
+type Taken = 'taken' | 'duplicate' | 'full' | 'away';
+
 const uncertainBatchesMax = 1_000;
+/** A batch without an id need not stay together: in parts it holds nobody up on its way to the disk and on. */
+const partBytesMax = 2 * 1024 * 1024;
 
 /**
  * Takes analytics from workers. A batch is answered `accepted` once it is durable, and only then its
@@ -62,7 +67,12 @@ export class AnalyticsIntake {
       batch.batchId === undefined ? Number.POSITIVE_INFINITY : limits.analyticsBatchRecordsMax;
     let screening: Screening | undefined;
     try {
-      screening = await screenRecords(batch.records, batch.identity.organisation, recordsMax);
+      screening = await screenRecords(
+        batch.records,
+        batch.identity.organisation,
+        recordsMax,
+        batch.batchId === undefined ? partBytesMax : undefined,
+      );
     } catch (error) {
       if (!(error instanceof SyntaxError)) return this.#rejectUnread(batch, error);
       return this.#reject(batch, 'the batch is not a JSON array of records', error.message);
@@ -77,6 +87,11 @@ export class AnalyticsIntake {
     return this.#spool(batch, screening);
   }
 
+  #received(records: number): void {
+    this.#ports.metrics.add('causeway_analytics_received_records_total', {}, records);
+    this.#ports.onSpooled();
+  }
+
   /** Analytics that the worker has summed up: kept as they are, and not counted as records. */
   async acceptAggregate(
     batch: Pick<AnalyticsBatch, 'identity' | 'node'>,
@@ -87,6 +102,12 @@ export class AnalyticsIntake {
     const count = (result: string, amount: number) =>
       this.#ports.metrics.add('causeway_analytics_aggregates_total', { kind, result }, amount);
     let screening: AggregateScreening;
+    if (unreadableRecord(payload) !== undefined) {
+      this.#ports.metrics.add('causeway_limit_hits_total', { limit: 'analyticsRecordBytesMax' });
+      count('rejected', 1);
+      const refused = this.#reject({ ...batch, records: payload }, 'the aggregates are too large');
+      return { status: refused.status, error: refused.error };
+    }
     try {
       screening = screenAggregates(payload, kind, organisation);
     } catch (error) {
@@ -118,11 +139,24 @@ export class AnalyticsIntake {
   async #spool(batch: AnalyticsBatch, screening: Screening): Promise<IntakeResult> {
     const { metrics } = this.#ports;
     const { organisation } = batch.identity;
-    const { kept, dropped, payload } = screening;
+    const { kept, dropped, parts } = screening;
     // Nothing to keep: its id is not remembered either, a repeat is dropped once more.
-    const taken = kept === 0 ? 'taken' : await this.#append(batch, kept, payload);
-    if (taken === 'full' || taken === 'away') {
-      return { status: 'retry', accepted: 0, dropped: {}, duplicate: false, error: whyNotTaken(taken) };
+    let taken: Taken = 'taken';
+    let durable = 0;
+    for (const part of parts) {
+      taken = await this.#append(batch, part.records, part.payload());
+      if (taken === 'full' || taken === 'away') {
+        // What is on disk already counts, whatever becomes of the rest.
+        if (durable > 0) this.#received(durable);
+        return {
+          status: 'retry',
+          accepted: durable,
+          dropped: {},
+          duplicate: false,
+          error: whyNotTaken(taken),
+        };
+      }
+      durable += part.records;
     }
     const accepted = { status: 'accepted', accepted: kept, dropped, error: undefined } as const;
     // A repeat of a batch whose append seemed to fail is the first that counts.
@@ -147,7 +181,7 @@ export class AnalyticsIntake {
     records: number,
     payload: Buffer,
     kind?: AggregateKind,
-  ): Promise<'taken' | 'duplicate' | 'full' | 'away'> {
+  ): Promise<Taken> {
     const { node, batchId } = batch;
     const { organisation } = batch.identity;
     try {

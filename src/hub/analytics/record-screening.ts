@@ -11,8 +11,19 @@ export interface Screening {
   readonly records: number;
   readonly kept: number;
   readonly dropped: Readonly<Partial<Record<DropReason, number>>>;
-  /** JSON array of what is kept: the original bytes if that is everything. */
-  readonly payload: Buffer;
+  /** What is kept, in its order. */
+  readonly parts: readonly KeptRecords[];
+}
+
+export interface KeptRecords {
+  readonly records: number;
+  /** JSON array: the original bytes if that is everything. Made when it is asked for. */
+  payload(): Buffer;
+}
+
+interface Run {
+  readonly start: number;
+  readonly end: number;
 }
 
 /** Work between two turns of the event loop: about 10 ms. */
@@ -24,25 +35,46 @@ const turnBytes = 1024 * 1024;
  * parsing the whole would do neither. What is kept is cut out of the original text, never written anew:
  * 64-bit numbers survive.
  *
- * Throws SyntaxError when it is not a JSON array. Undefined: it has more than `recordsMax` elements.
+ * Throws SyntaxError when it is not a JSON array. Undefined: it has more than `recordsMax` elements. With
+ * `partBytesMax` what is kept comes in parts of about that size.
  */
 export async function screenRecords(
   batch: Buffer,
   organisation: OrganisationId,
   recordsMax: number,
+  partBytesMax = Number.POSITIVE_INFINITY,
 ): Promise<Screening | undefined> {
   const dropped: Partial<Record<DropReason, number>> = {};
   /** Neighbours that are kept become one run, with the commas between them. */
-  const runs: { readonly start: number; readonly end: number }[] = [];
+  let runs: Run[] = [];
+  const parts: KeptRecords[] = [];
+  let partStart = 0;
+  let partRecords = 0;
+  const closePart = (end: number) => {
+    const own = runs;
+    if (partRecords > 0) parts.push({ records: partRecords, payload: () => join(batch, own) });
+    runs = [];
+    partRecords = 0;
+    partStart = end;
+    lastWasKept = false;
+  };
   let records = 0;
   let kept = 0;
   let lastWasKept = false;
   let turnEnd = turnBytes;
-  const elements = jsonArrayElements(batch);
+  const elements = jsonArrayElements(batch, turnBytes);
   for (let next = elements.next(); ; next = elements.next()) {
     if (next.done === true) {
       if (!next.value) throw new SyntaxError('not a complete JSON array');
-      return { records, kept, dropped, payload: kept === records ? batch : join(batch, runs) };
+      closePart(batch.length);
+      if (kept === records && parts.length === 1) {
+        return { records, kept, dropped, parts: [{ records, payload: () => batch }] };
+      }
+      return { records, kept, dropped, parts };
+    }
+    if (next.value === undefined) {
+      await yieldTurn();
+      continue;
     }
     records += 1;
     if (records > recordsMax) return undefined;
@@ -55,10 +87,12 @@ export async function screenRecords(
       const run = lastWasKept ? runs.pop() : undefined;
       runs.push({ start: run?.start ?? start, end });
       kept += 1;
+      partRecords += 1;
     } else {
       dropped[reason] = (dropped[reason] ?? 0) + 1;
     }
     lastWasKept = reason === undefined;
+    if (end - partStart >= partBytesMax) closePart(end);
     if (end >= turnEnd) {
       turnEnd = end + turnBytes;
       await yieldTurn();
@@ -90,7 +124,7 @@ function isOrganisationMember(member: string): boolean {
   return member.replaceAll('_', '').toLowerCase() === 'orgid';
 }
 
-function join(batch: Buffer, runs: readonly { readonly start: number; readonly end: number }[]): Buffer {
+function join(batch: Buffer, runs: readonly Run[]): Buffer {
   const parts: Buffer[] = [Buffer.from('[')];
   for (const [index, { start, end }] of runs.entries()) {
     if (index > 0) parts.push(Buffer.from(','));

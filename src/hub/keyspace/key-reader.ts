@@ -65,22 +65,14 @@ export class KeyReader {
   readonly #ports: KeyReaderPorts;
   readonly #options: KeyReaderOptions;
   readonly #owners = new SessionOwners();
-  readonly #reads: Reads;
-  /** Of those that do not want to know how long a value lives. */
-  readonly #lifelessReads: Reads;
+  /** By what is asked for: only equal questions share an answer. */
+  readonly #reads = new Map<number, Reads>();
   readonly #denialLines: TokenBucket;
   readonly #unreadableLines: TokenBucket;
 
   constructor(ports: KeyReaderPorts, options: KeyReaderOptions) {
     this.#ports = ports;
     this.#options = options;
-    const failed = (): void => ports.metrics.add('causeway_store_errors_total', { store: 'keys' });
-    const readsOf = (options: ReadOptions): Reads => ({
-      flights: new SingleFlight(failed),
-      load: (names) => ports.store.getMany(names, options),
-    });
-    this.#reads = readsOf({ ttl: true });
-    this.#lifelessReads = readsOf({ ttl: false });
     const rationed = { capacity: 10, tokensPerMinute: 10 };
     this.#denialLines = new TokenBucket(rationed, ports.clock.monotonicMs());
     this.#unreadableLines = new TokenBucket(rationed, ports.clock.monotonicMs());
@@ -89,7 +81,9 @@ export class KeyReader {
   /**
    * One answer per name, in order; undefined: nothing there for this worker. Rejects with LIMIT_EXCEEDED
    * for too many names and with STORE_UNAVAILABLE when the store fails: an error is never "not there".
-   * `options.ttl` false is cheaper, for who does not look at `remainingTtlMs`.
+   * `options.ttl` false is cheaper, for who does not look at `remainingTtlMs`. A value that is larger than
+   * `options.valueBytesMax` comes with its size alone, before it is known whose it is; one that is larger
+   * than `storedValueBytesMax` is answered as not found.
    */
   async read(
     identity: WorkerIdentity,
@@ -146,8 +140,7 @@ export class KeyReader {
     const parsed = parseKeyName(name);
     const names = parsed.kind === 'bare' ? sessionNamesOf(parsed.id, this.#options.hashKeys) : [name];
     for (const one of names) {
-      this.#reads.flights.forget(one);
-      this.#lifelessReads.flights.forget(one);
+      for (const { flights } of this.#reads.values()) flights.forget(one);
     }
   }
 
@@ -161,8 +154,19 @@ export class KeyReader {
     return new Map(names.map((name, index) => [name, values[index]]));
   }
 
-  #readsOf({ ttl = true }: ReadOptions): Reads {
-    return ttl ? this.#reads : this.#lifelessReads;
+  #readsOf({ ttl = true, valueBytesMax = limits.storedValueBytesMax }: ReadOptions): Reads {
+    const key = ttl ? valueBytesMax : -valueBytesMax;
+    let reads = this.#reads.get(key);
+    if (reads !== undefined) return reads;
+    const { store, metrics } = this.#ports;
+    reads = {
+      flights: new SingleFlight<StoredValue | undefined>(() =>
+        metrics.add('causeway_store_errors_total', { store: 'keys' }),
+      ),
+      load: (names) => store.getMany(names, { ttl, valueBytesMax }),
+    };
+    this.#reads.set(key, reads);
+    return reads;
   }
 
   #questionOf(identity: WorkerIdentity, asked: string): Question {
@@ -203,6 +207,12 @@ export class KeyReader {
     for (const [index, name] of question.candidates.entries()) {
       const stored = values[index];
       if (stored === undefined) continue;
+      if (stored.oversize !== undefined) {
+        if (stored.oversize <= limits.storedValueBytesMax) return stored;
+        this.#tellOversize(name, stored.oversize);
+        outcome = 'unreadable';
+        continue;
+      }
       if (!this.#isInScope(identity, question.parsed, name, stored)) {
         outcome = 'denied';
         continue;
@@ -239,6 +249,17 @@ export class KeyReader {
       );
     }
     return undefined;
+  }
+
+  #tellOversize(name: string, bytes: number): void {
+    this.#ports.metrics.add('causeway_limit_hits_total', { limit: 'storedValueBytesMax' });
+    if (!this.#unreadableLines.take(this.#ports.clock.monotonicMs())) return;
+    this.#ports.log.error('a stored value is too large to be read; it is answered as not found', {
+      code: 'STORE_ITEM_UNREADABLE',
+      limit: 'storedValueBytesMax',
+      name: this.#ports.obfuscate(name),
+      bytes,
+    });
   }
 
   /** A worker may ask for anything as often as it likes, so the lines are rationed; the metric is not. */

@@ -2,8 +2,9 @@ import { parseKeyName } from '../../domain/key-names.js';
 import { limits } from '../../domain/limits.js';
 import type { WorkerIdentity } from '../../domain/worker.js';
 import { CausewayError } from '../../errors/causeway-error.js';
-import type { KeyStore } from '../../ports/key-store.js';
+import type { KeyStore, StoredValue } from '../../ports/key-store.js';
 import type { Metrics } from '../../ports/metrics.js';
+import { yieldTurn } from '../../std/yield-turn.js';
 import type { KeyReader } from './key-reader.js';
 
 export interface FoundKey {
@@ -19,6 +20,9 @@ export interface KeySearchPorts {
 }
 
 const pageSize = 500;
+/** Values read together; larger than modest ones are read alone. */
+const readTogether = 100;
+const modest = { valueBytesMax: limits.modestValueBytesMax };
 const wildcards = /[*?[\]\\]/;
 /** Without their subject these cover everything of a kind, of every organisation. */
 const tooShort: ReadonlySet<string> = new Set(['', 'apikey-', 'cert-raw-', 'quota-', 'rate-limit-']);
@@ -54,15 +58,34 @@ export class KeySearch {
     }
     const found: FoundKey[] = [];
     const all = [...names];
-    for (let start = 0; start < all.length; start += limits.keysPerCallMax) {
-      const asked = all.slice(start, start + limits.keysPerCallMax);
-      const values = await this.#ports.reader.read(identity, asked);
+    let bytes = 0;
+    const add = (name: string, stored: StoredValue | undefined) => {
+      if (stored === undefined) return;
+      bytes += stored.value.length;
+      if (bytes > limits.foundBytesMax) throw this.#tooMuch();
+      found.push({ name, value: stored.value });
+    };
+    for (let start = 0; start < all.length; start += readTogether) {
+      const asked = all.slice(start, start + readTogether);
+      const values = await this.#ports.reader.read(identity, asked, modest);
       for (const [index, name] of asked.entries()) {
         const stored = values[index];
-        if (stored !== undefined) found.push({ name, value: stored.value });
+        if (stored?.oversize === undefined) add(name, stored);
+        else {
+          await yieldTurn();
+          add(name, (await this.#ports.reader.read(identity, [name]))[0]);
+        }
       }
     }
     return found;
+  }
+
+  #tooMuch(): CausewayError {
+    this.#ports.metrics.add('causeway_limit_hits_total', { limit: 'foundBytesMax' });
+    return new CausewayError(
+      'LIMIT_EXCEEDED',
+      `the values of what was asked for are more than foundBytesMax (${limits.foundBytesMax})`,
+    );
   }
 }
 

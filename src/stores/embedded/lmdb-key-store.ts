@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import { limits } from '../../domain/limits.js';
 import { CausewayError, describeError } from '../../errors/causeway-error.js';
 import type { AnnouncedWrite } from '../../ports/announced-writes.js';
 import type { Clock, Timer } from '../../ports/clock.js';
-import type { KeyStore, StoredValue } from '../../ports/key-store.js';
+import type { KeyStore, ReadOptions, StoredValue } from '../../ports/key-store.js';
 import type { Log } from '../../ports/log.js';
 import type { LoopProgress } from '../../ports/progress.js';
 import { yieldTurn } from '../../std/yield-turn.js';
@@ -43,6 +45,8 @@ export class LmdbKeyStore implements KeyStore {
   readonly #keys: LmdbTable;
   readonly #expiries: LmdbTable;
   readonly #windows: LmdbTable;
+  /** Sizes of values beyond `modestValueBytesMax`, by their keys. */
+  readonly #largeValues = new LRUCache<string, number>({ max: largeValuesMax });
   #timer: Timer | undefined;
   #sweeping: Promise<void> = Promise.resolve();
   #closed = false;
@@ -66,16 +70,28 @@ export class LmdbKeyStore implements KeyStore {
     await this.#sweeping;
   }
 
-  async getMany(names: readonly string[]): Promise<readonly (StoredValue | undefined)[]> {
+  async getMany(
+    names: readonly string[],
+    { valueBytesMax = limits.storedValueBytesMax }: ReadOptions = {},
+  ): Promise<readonly (StoredValue | undefined)[]> {
     return this.#environment.read(() =>
       names.map((name) => {
-        const record = this.#alive(keyOfName(name));
+        const key = keyOfName(name);
+        const known = this.#largeValues.get(key.toString('latin1'));
+        // Told without reading it: a read copies the value.
+        if (known !== undefined && known > valueBytesMax) {
+          return { value: nothing, remainingTtlMs: undefined, oversize: known };
+        }
+        const record = this.#alive(key);
         if (record?.kind !== 'value') return undefined;
+        if (record.value.length > limits.modestValueBytesMax) {
+          this.#largeValues.set(key.toString('latin1'), record.value.length);
+        }
         const { value, expiresAtMs } = record;
-        return {
-          value,
-          remainingTtlMs: expiresAtMs === undefined ? undefined : expiresAtMs - this.#time.nowMs(),
-        };
+        const remainingTtlMs = expiresAtMs === undefined ? undefined : expiresAtMs - this.#time.nowMs();
+        return value.length > valueBytesMax
+          ? { value: nothing, remainingTtlMs, oversize: value.length }
+          : { value, remainingTtlMs };
       }),
     );
   }
@@ -187,6 +203,7 @@ export class LmdbKeyStore implements KeyStore {
   }
 
   #write(name: string, key: Buffer, record: KeyRecord): void {
+    this.#largeValues.delete(key.toString('latin1'));
     this.#dropExpiryOf(key);
     this.#keys.put(key, encodeKeyRecord(name, record));
     if (this.#time.hasJumped) this.#time.note();
@@ -194,6 +211,7 @@ export class LmdbKeyStore implements KeyStore {
   }
 
   #forget(key: Buffer): void {
+    this.#largeValues.delete(key.toString('latin1'));
     this.#dropWindowOf(key);
     this.#dropExpiryOf(key);
     this.#keys.remove(key);
@@ -279,6 +297,7 @@ export class LmdbKeyStore implements KeyStore {
 }
 
 const nothing = Buffer.alloc(0);
+const largeValuesMax = 10_000;
 const firstExpiry = numberPart(0);
 const sweptPerTurnMax = 1_000;
 

@@ -1,4 +1,5 @@
 import { type ChainableCommander, Cluster, type Redis } from 'ioredis';
+import { limits } from '../../domain/limits.js';
 import { CausewayError } from '../../errors/causeway-error.js';
 import type { KeyStore, ReadOptions, StoredValue } from '../../ports/key-store.js';
 import type { RedisClient } from './create-client.js';
@@ -48,7 +49,9 @@ export class RedisKeyStore implements KeyStore {
     names: readonly string[],
     options: ReadOptions = {},
   ): Promise<readonly (StoredValue | undefined)[]> {
-    return names.length === 0 ? [] : this.#reads.read(names, options.ttl ?? true);
+    if (names.length === 0) return [];
+    const { ttl = true, valueBytesMax = limits.storedValueBytesMax } = options;
+    return this.#reads.read(names, ttl, valueBytesMax);
   }
 
   async put(name: string, value: Buffer, ttlMs: number | undefined): Promise<void> {

@@ -18,6 +18,13 @@ export function readText(request: GorpcRequest): string {
   return text;
 }
 
+/** A text of any length, as the bytes it came in. */
+export function readTextBytes(request: GorpcRequest): Buffer {
+  const { argument } = request;
+  if (argument instanceof GobRawString) return argument.bytes;
+  return Buffer.from(readText(request), 'utf8');
+}
+
 export function readTexts(request: GorpcRequest): readonly string[] {
   const { argument } = request;
   const texts = argument === undefined ? undefined : textsOf(argument);

@@ -78,8 +78,8 @@ export class Dispatcher {
 
   /** The hub stops: what waits is not answered, so that the worker asks again elsewhere. */
   close(): void {
-    for (const call of this.#beforeLogin.releaseAll()) call.connection.drop();
-    for (const call of this.#logins.releaseAll()) call.connection.drop();
+    for (const call of this.#beforeLogin.releaseAll()) call.connection.drop(call.request);
+    for (const call of this.#logins.releaseAll()) call.connection.drop(call.request);
   }
 
   #runLoggedIn(call: GorpcCall): void {

@@ -53,7 +53,7 @@ export class GorpcCall implements Carrier {
   /** Ends the call. */
   finish(answer: GorpcAnswer): void {
     this.#write = this.connection.nextWrite;
-    this.connection.answer(this.request.id, answer, keysValuesPairName(this.session.era));
+    this.connection.answer(this.request, answer, keysValuesPairName(this.session.era));
   }
 }
 

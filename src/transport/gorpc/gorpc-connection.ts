@@ -1,11 +1,13 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { OrganisationId } from '../../domain/identifiers.js';
 import { limits } from '../../domain/limits.js';
+import type { UnsentOfConnection } from '../../hub/shares/unsent-answers.js';
 import type { GatewaySession } from '../../hub/zones/gateway-session.js';
 import type { ConnectionStanding } from '../../ports/connection-standing.js';
 import { OutboundStream } from './deflate/outbound-stream.js';
 import type { HeldBytes } from './gob/segment-buffer.js';
-import type { GobInteger } from './gob/values.js';
+import type { LongMessages, LongMessageWait, TakenRoom } from './long-messages.js';
 import type { Preamble } from './preamble.js';
 import type { GorpcRequest } from './request-decoder.js';
 import { RequestStream, type RequestStreamEvents } from './request-stream.js';
@@ -32,13 +34,33 @@ export interface GorpcConnectionEvents {
   onClosed(connection: GorpcConnection): void;
   /** Answers are waiting; `flush` is wanted soon. */
   onWritten(connection: GorpcConnection): void;
+  /** A long message waits; `goOn` is wanted when it need not any more. */
+  onWaiting(connection: GorpcConnection, what: LongMessageWait): void;
 }
+
+export interface GorpcConnectionOptions {
+  readonly openedAtMs: number;
+  /** Monotonic. */
+  readonly nowMs: () => number;
+  /** Where unfinished messages are counted before and after the login. */
+  readonly strangersHeld: HeldBytes;
+  readonly workersHeld: HeldBytes;
+  readonly longMessages: LongMessages;
+  readonly openUnsent: (organisation: OrganisationId, close: () => void) => UnsentOfConnection;
+}
+
+/** Bytes of a compressed stream that are inflated and read before the time is looked at: at most a megabyte. */
+const pieceBytes = 1_024;
+/** Time after which a connection that goes on sending lets others have a turn. */
+const turnMs = 5;
+const noBytes = Buffer.alloc(0);
 
 /**
  * One connection of a worker: bytes in, requests out; answers in, bytes out.
  *
  * Answers are gathered and leave together, see `flush`. It reads no further while too many calls wait for an
- * answer or the worker does not take the answers it has: memory is bounded, and nobody else is affected.
+ * answer or the worker does not take the answers it has: memory is bounded, and nobody else is affected. For
+ * the same reason it works on a bounded number of calls at a time, and for a bounded time in one turn.
  */
 export class GorpcConnection implements RequestStreamEvents {
   readonly peer: GorpcPeer;
@@ -52,6 +74,20 @@ export class GorpcConnection implements RequestStreamEvents {
   readonly #stream: Duplex;
   readonly #events: GorpcConnectionEvents;
   readonly #requests: RequestStream;
+  readonly #options: GorpcConnectionOptions;
+  /** Bytes that came and were not looked at yet. */
+  #rest: Buffer = noBytes;
+  #isKnown = false;
+  #waitsFor: LongMessageWait | undefined;
+  #turnOver = false;
+  #running = 0;
+  #starting = false;
+  /** Calls that wait to be worked on. */
+  readonly #queued: GorpcRequest[] = [];
+  readonly #rooms = new Map<GorpcRequest, TakenRoom>();
+  #unsent: UnsentOfConnection | undefined;
+  /** Of the answers that `flush` will send: what they have reserved. */
+  #reservedInBatch = 0;
   #outbound: OutboundStream | undefined;
   #encoder: ResponseEncoder | undefined;
   #callsInFlight = 0;
@@ -62,6 +98,7 @@ export class GorpcConnection implements RequestStreamEvents {
   #progressMs: number;
   readonly #onSent = () => {
     this.#sentWrites += 1;
+    if (this.#queued.length > 0) this.#startQueued();
   };
   #open = true;
   #reading = true;
@@ -73,7 +110,7 @@ export class GorpcConnection implements RequestStreamEvents {
     stream: Duplex,
     { standing, ...peer }: GorpcGuest,
     events: GorpcConnectionEvents,
-    options: { readonly heldBytes: HeldBytes; readonly openedAtMs: number },
+    options: GorpcConnectionOptions,
   ) {
     this.peer = peer;
     this.standing = standing;
@@ -81,7 +118,13 @@ export class GorpcConnection implements RequestStreamEvents {
     this.#progressMs = options.openedAtMs;
     this.#stream = stream;
     this.#events = events;
-    this.#requests = new RequestStream(this, { heldBytes: options.heldBytes });
+    this.#options = options;
+    this.#requests = new RequestStream(this, {
+      heldBytes: options.strangersHeld,
+      textBytesMax: limits.strangerMessageBytesMax,
+      onSegment: (length) => options.longMessages.begin(length),
+    });
+    this.#requests.setTerms(limits.strangerElementsMax, options.strangersHeld);
     stream.on('data', (chunk: Buffer) => this.#onData(chunk));
     stream.on('drain', () => this.#onDrain());
     stream.on('error', () => this.#onClose());
@@ -124,12 +167,31 @@ export class GorpcConnection implements RequestStreamEvents {
 
   onRequest(request: GorpcRequest): void {
     this.#callsInFlight += 1;
-    this.#events.onRequest(this, this.session as GatewaySession, request);
+    const room = this.#options.longMessages.complete();
+    if (room !== undefined) this.#rooms.set(request, room);
+    // A login goes first: calls that came before it wait for it.
+    if (this.#mayStart || request.method.startsWith('.Login')) this.#start(request);
+    else this.#queued.push(request);
   }
 
-  /** Ends a call. Id 0 wants no answer and must not get one. */
-  answer(id: GobInteger, answer: GorpcAnswer, pairName: KeysValuesPairName): void {
-    this.#callsInFlight -= 1;
+  /** Waits for room for an answer of so many bytes. False: the connection has ended. */
+  async reserve(organisation: OrganisationId, bytes: number): Promise<boolean> {
+    if (!this.#open) return false;
+    this.#unsent ??= this.#options.openUnsent(organisation, () => this.destroy());
+    return this.#unsent.reserve(bytes);
+  }
+
+  /** What was reserved is not needed. */
+  giveBack(bytes: number): void {
+    this.#unsent?.giveBack(bytes);
+  }
+
+  /** Ends a call. Id 0 wants no answer and must not get one. `reserved`: what `reserve` was asked for. */
+  answer(request: GorpcRequest, answer: GorpcAnswer, pairName: KeysValuesPairName): void {
+    const { id } = request;
+    const reserved = answer.reservedBytes ?? 0;
+    if (id === 0 || !this.#open) this.giveBack(reserved);
+    else this.#reservedInBatch += reserved;
     if (id !== 0 && this.#open && this.#encoder !== undefined) {
       this.#encoder.keysValuesPairName = pairName;
       this.#encoder.write(id, answer);
@@ -138,12 +200,25 @@ export class GorpcConnection implements RequestStreamEvents {
         this.#events.onWritten(this);
       }
     }
+    this.#over(request);
     if (!this.#reading) this.#readOn();
   }
 
   /** Ends a call without an answer. */
-  drop(): void {
-    this.#callsInFlight -= 1;
+  drop(request: GorpcRequest): void {
+    this.#over(request);
+  }
+
+  /** What a long message waited for may be there. */
+  goOn(): void {
+    if (!this.#open || this.#waitsFor === undefined) return;
+    this.#waitsFor = undefined;
+    if (this.#waits()) return;
+    this.#readOn();
+  }
+
+  get waitsFor(): LongMessageWait | undefined {
+    return this.#waitsFor;
   }
 
   /** Sends what was answered since the last time as one write. */
@@ -156,7 +231,16 @@ export class GorpcConnection implements RequestStreamEvents {
     this.#writes += 1;
     if (parts.length > 0) this.#stream.cork();
     for (const part of parts) this.#stream.write(part);
-    const hasRoom = this.#stream.write(last, this.#onSent);
+    const reserved = this.#reservedInBatch;
+    this.#reservedInBatch = 0;
+    const onSent =
+      reserved === 0
+        ? this.#onSent
+        : () => {
+            this.#onSent();
+            this.#unsent?.sent(reserved);
+          };
+    const hasRoom = this.#stream.write(last, onSent);
     if (parts.length > 0) this.#stream.uncork();
     if (!hasRoom && this.#stream.writableLength > limits.gorpcUnsentBytesMax) this.#stopReading();
   }
@@ -200,21 +284,103 @@ export class GorpcConnection implements RequestStreamEvents {
     this.#stream.destroy();
   }
 
+  get #mayStart(): boolean {
+    return (
+      this.#running < limits.gorpcCallsRunningMax && this.#stream.writableLength <= limits.gorpcUnsentBytesMax
+    );
+  }
+
+  #start(request: GorpcRequest): void {
+    this.#running += 1;
+    this.#events.onRequest(this, this.session as GatewaySession, request);
+  }
+
+  /** A call that is answered at once comes back here: it finds the loop at work. */
+  #startQueued(): void {
+    if (this.#starting) return;
+    this.#starting = true;
+    while (this.#open && this.#queued.length > 0 && this.#mayStart)
+      this.#start(this.#queued.shift() as GorpcRequest);
+    this.#starting = false;
+  }
+
+  #over(request: GorpcRequest): void {
+    this.#running -= 1;
+    this.#callsInFlight -= 1;
+    const room = this.#rooms.size === 0 ? undefined : this.#rooms.get(request);
+    if (room !== undefined) {
+      this.#rooms.delete(request);
+      this.#options.longMessages.giveBack(room);
+    }
+    if (this.#queued.length > 0) this.#startQueued();
+  }
+
   #onData(chunk: Buffer): void {
     if (this.#refused) return;
-    try {
-      this.#requests.push(chunk);
-    } catch (thrown) {
-      this.#events.onBadInput(this, thrown);
-      return;
+    this.#rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    if (this.#reading) this.#work();
+  }
+
+  /** Reads what has come, until something is to be waited for or others are to have a turn. */
+  #work(): void {
+    const { nowMs } = this.#options;
+    const untilMs = nowMs() + turnMs;
+    while (this.#rest.length > 0 && !this.#refused) {
+      this.#know();
+      const size = this.#requests.compressed ? pieceBytes : this.#rest.length;
+      const piece = this.#rest.subarray(0, size);
+      this.#rest = this.#rest.subarray(piece.length);
+      try {
+        this.#requests.push(piece);
+      } catch (thrown) {
+        this.#events.onBadInput(this, thrown);
+        return;
+      }
+      // A final block of deflate is a goodbye.
+      if (this.#requests.ended) {
+        this.end();
+        return;
+      }
+      if (this.#waits()) return;
+      if (this.#callsInFlight >= limits.gorpcCallsInFlightMax) {
+        this.#stopReading();
+        return;
+      }
+      if (nowMs() > untilMs) {
+        this.#letOthers();
+        return;
+      }
     }
-    // A final block of deflate is a goodbye.
-    if (this.#requests.ended) this.end();
-    else if (this.#callsInFlight >= limits.gorpcCallsInFlightMax) this.#stopReading();
+  }
+
+  #letOthers(): void {
+    this.#stopReading();
+    this.#turnOver = true;
+    setImmediate(() => {
+      this.#turnOver = false;
+      if (this.#open) this.#readOn();
+    });
+  }
+
+  /** From its login on, a worker may send more. */
+  #know(): void {
+    if (this.#isKnown || this.session?.hasLoggedIn !== true) return;
+    this.#isKnown = true;
+    this.#requests.setTerms(limits.gobElementsMax, this.#options.workersHeld);
+  }
+
+  #waits(): boolean {
+    this.#know();
+    this.#waitsFor = this.#options.longMessages.waitsFor(this.session);
+    if (this.#waitsFor === undefined) return false;
+    this.#stopReading();
+    this.#events.onWaiting(this, this.#waitsFor);
+    return true;
   }
 
   #onDrain(): void {
     if (!this.#reading) this.#readOn();
+    if (this.#queued.length > 0) this.#startQueued();
   }
 
   #stopReading(): void {
@@ -223,16 +389,26 @@ export class GorpcConnection implements RequestStreamEvents {
   }
 
   #readOn(): void {
-    if (this.#refused || this.#callsInFlight >= limits.gorpcCallsInFlightMax) return;
+    if (this.#refused || this.#turnOver || this.#waitsFor !== undefined) return;
+    if (this.#callsInFlight >= limits.gorpcCallsInFlightMax) return;
     if (this.#stream.writableLength > limits.gorpcUnsentBytesMax) return;
     this.#reading = true;
-    this.#stream.resume();
+    if (this.#rest.length > 0) this.#work();
+    if (this.#reading) this.#stream.resume();
   }
 
   #onClose(): void {
     if (!this.#open) return;
     this.#open = false;
+    this.#rest = noBytes;
     this.#requests.close();
+    this.#options.longMessages.close();
+    this.#unsent?.end();
+    // Nobody waits for what was not begun.
+    for (const request of this.#queued.splice(0)) {
+      this.#running += 1;
+      this.#over(request);
+    }
     for (const abandon of this.#abandon ?? []) abandon();
     this.#abandon = undefined;
     this.#events.onClosed(this);

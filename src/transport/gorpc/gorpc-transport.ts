@@ -2,6 +2,8 @@ import type { Duplex } from 'node:stream';
 import { LRUCache } from 'lru-cache';
 import { type LimitName, limits } from '../../domain/limits.js';
 import { CausewayError, toCausewayError } from '../../errors/causeway-error.js';
+import { ByteShares } from '../../hub/shares/byte-shares.js';
+import { UnsentAnswers } from '../../hub/shares/unsent-answers.js';
 import type { GatewaySession } from '../../hub/zones/gateway-session.js';
 import type { Clock, Timer } from '../../ports/clock.js';
 import type { Component } from '../../ports/component.js';
@@ -12,6 +14,7 @@ import { Dispatcher } from './dispatcher.js';
 import { HeldBytes } from './gob/segment-buffer.js';
 import { GorpcConnection, type GorpcConnectionEvents, type GorpcGuest } from './gorpc-connection.js';
 import type { GorpcHub } from './gorpc-hub.js';
+import { LongMessages, type LongMessageWait } from './long-messages.js';
 import { methodTable } from './method-table.js';
 import { type Preamble, preambleMagic } from './preamble.js';
 import type { GorpcRequest } from './request-decoder.js';
@@ -22,6 +25,8 @@ export interface GorpcTransportParts {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly options?: Partial<GorpcTransportOptions>;
+  /** Shared with other wires; default: one of its own. */
+  readonly unsent?: UnsentAnswers;
 }
 
 export interface GorpcTransportOptions {
@@ -58,7 +63,12 @@ export class GorpcTransport implements Component, GorpcConnectionEvents {
   readonly #options: GorpcTransportOptions;
   readonly #dispatcher: Dispatcher;
   readonly #complaints: Complaints;
-  readonly #heldBytes = new HeldBytes();
+  readonly #unsent: UnsentAnswers;
+  readonly #strangersHeld = new HeldBytes(limits.strangerHeldBytesMax, 'strangerHeldBytesMax');
+  readonly #workersHeld = new HeldBytes();
+  readonly #longMessages = new ByteShares({ owner: 'heldBytesPerOrganisationMax', all: 'heldBytesMax' });
+  /** Those with a message that is too long before the login of their worker. */
+  readonly #awaitLogin = new Set<GorpcConnection>();
   readonly #connections = new Set<GorpcConnection>();
   readonly #bySession = new WeakMap<GatewaySession, Set<GorpcConnection>>();
   /** Those whose preamble is not complete, the oldest first. */
@@ -75,6 +85,7 @@ export class GorpcTransport implements Component, GorpcConnectionEvents {
     this.#log = parts.log.child({ component: this.name });
     this.#metrics = parts.metrics;
     this.#options = { ...defaultOptions, ...parts.options };
+    this.#unsent = parts.unsent ?? new UnsentAnswers(parts);
     this.#complaints = new Complaints(this.#log, parts.clock);
     const onBadCall = (connection: GorpcConnection) => this.#onBadCall(connection);
     this.#dispatcher = new Dispatcher({
@@ -126,8 +137,12 @@ export class GorpcTransport implements Component, GorpcConnectionEvents {
     const openedAtMs = this.#clock.monotonicMs();
     const guest = { remoteAddress, remotePort, ...(standing && { standing }) };
     const connection = new GorpcConnection(stream, guest, this, {
-      heldBytes: this.#heldBytes,
       openedAtMs,
+      nowMs: () => this.#clock.monotonicMs(),
+      strangersHeld: this.#strangersHeld,
+      workersHeld: this.#workersHeld,
+      longMessages: new LongMessages(this.#longMessages),
+      openUnsent: (organisation, close) => this.#unsent.connection(organisation, close),
     });
     this.#connections.add(connection);
     this.#unready.add(connection);
@@ -173,10 +188,40 @@ export class GorpcTransport implements Component, GorpcConnectionEvents {
   onClosed(connection: GorpcConnection): void {
     this.#connections.delete(connection);
     this.#unready.delete(connection);
+    this.#awaitLogin.delete(connection);
     const { session } = connection;
     if (session === undefined) return;
     this.#bySession.get(session)?.delete(connection);
     this.#hub.sessions.leave(session);
+  }
+
+  onWaiting(connection: GorpcConnection, what: LongMessageWait): void {
+    if (what === 'room') {
+      this.#metrics.add('causeway_limit_hits_total', { limit: 'heldBytesMax' });
+      this.#longMessages.onRoom(() => connection.goOn());
+      return;
+    }
+    this.#awaitLogin.add(connection);
+    this.#clock.after(this.#options.loginWaitMs, () => {
+      if (!this.#awaitLogin.delete(connection) || !connection.isOpen) return;
+      this.onBadInput(
+        connection,
+        new CausewayError(
+          'LIMIT_EXCEEDED',
+          `strangerMessageBytesMax (${limits.strangerMessageBytesMax}) exceeded without a login`,
+        ),
+      );
+    });
+  }
+
+  #onLoggedIn(session: GatewaySession): void {
+    for (const { standing } of this.#bySession.get(session) ?? []) standing?.welcome();
+    this.#dispatcher.loggedIn(session);
+    for (const connection of this.#awaitLogin) {
+      if (connection.session !== session) continue;
+      this.#awaitLogin.delete(connection);
+      connection.goOn();
+    }
   }
 
   /** One pass after the input of this turn was read: calls that came together are answered together. */
@@ -193,11 +238,6 @@ export class GorpcTransport implements Component, GorpcConnectionEvents {
       if (this.#drained !== undefined && connection.callsInFlight === 0) connection.end();
       else connection.flush();
     }
-  }
-
-  #onLoggedIn(session: GatewaySession): void {
-    for (const { standing } of this.#bySession.get(session) ?? []) standing?.welcome();
-    this.#dispatcher.loggedIn(session);
   }
 
   #onBadCall(connection: GorpcConnection): void {

@@ -1,5 +1,6 @@
 import { Inflater } from './deflate/inflater.js';
 import type { GobDecoderOptions } from './gob/decoder.js';
+import type { HeldBytes } from './gob/segment-buffer.js';
 import { type Preamble, PreambleReader } from './preamble.js';
 import { type GorpcRequest, RequestDecoder } from './request-decoder.js';
 
@@ -29,6 +30,12 @@ export class RequestStream {
     return this.#inflater?.ended ?? false;
   }
 
+  /** Of how many elements a message may be, and where it is counted while it is unfinished. */
+  setTerms(elementsMax: number, heldBytes: HeldBytes): void {
+    this.#decoder.elementsMax = elementsMax;
+    this.#decoder.countIn(heldBytes);
+  }
+
   push(chunk: Buffer): void {
     if (this.#failure !== undefined) throw this.#failure;
     try {
@@ -43,6 +50,11 @@ export class RequestStream {
   /** Lets go of the bytes held of an unfinished request; what is pushed from now on is ignored. */
   close(): void {
     this.#decoder.close();
+  }
+
+  /** What is read from now on comes out of an inflater, a few bytes may then be many. */
+  get compressed(): boolean {
+    return this.#inflater !== undefined;
   }
 
   #push(chunk: Buffer): void {

@@ -29,7 +29,8 @@ import type { GobInteger } from './gob/values.js';
 /** One of the two is known to a worker: that of the package its own requests name. */
 export type KeysValuesPairName = '*apidef.KeysValuesPair' | '*main.KeysValuesPair';
 
-export type GorpcAnswer =
+/** `reservedBytes`: room among unsent answers that it was given, until it has left. */
+export type GorpcAnswer = { readonly reservedBytes?: number } & (
   | { readonly kind: 'bool'; readonly value: boolean }
   | { readonly kind: 'string'; readonly value: string | SharedBytes }
   | { readonly kind: 'int'; readonly value: GobInteger }
@@ -38,7 +39,8 @@ export type GorpcAnswer =
   | { readonly kind: 'keys-values'; readonly keys: readonly string[]; readonly values: readonly string[] }
   /** The worker sees exactly this text. */
   | { readonly kind: 'error'; readonly text: string }
-  | { readonly kind: 'empty' };
+  | { readonly kind: 'empty' }
+);
 
 /** From here on a string is sent from a buffer of its own instead of being copied into the batch. */
 const largeStringBytes = 16_384;

@@ -77,7 +77,7 @@ const getKeysTimeoutMs = 30_000;
 const channelOptions: ClientOptions = {
   // Reconnecting is the caller's: a shared channel would keep a backoff of its own.
   'grpc.use_local_subchannel_pool': 1,
-  'grpc.max_receive_message_length': limits.workerPayloadBytesMax,
+  'grpc.max_receive_message_length': limits.hubPayloadBytesMax,
   'grpc.max_send_message_length': -1,
   'grpc.keepalive_time_ms': 30_000,
   'grpc.keepalive_timeout_ms': 20_000,
@@ -114,9 +114,28 @@ class GrpcBridgeConnection implements BridgeConnection {
     return this.#open('ReportAnalytics', handlers);
   }
 
-  getKeys(names: readonly string[]): Promise<readonly StoredKeyMessage[]> {
+  async getKeys(names: readonly string[]): Promise<readonly StoredKeyMessage[]> {
+    const found = new Map<string, StoredKeyMessage>();
+    // Each name once, and those for which an answer had no room again, until all are there.
+    for (let missing = [...new Set(names)]; missing.length > 0; ) {
+      const answers = await this.#askForKeys(missing);
+      const deferred: string[] = [];
+      for (const [index, answer] of answers.entries()) {
+        const name = missing[index] as string;
+        if (answer.deferred === true) deferred.push(name);
+        else found.set(name, answer);
+      }
+      if (deferred.length === missing.length) {
+        throw new CausewayError('FRAME_INVALID', 'GetKeys: the hub deferred every name');
+      }
+      missing = deferred;
+    }
+    return names.map((name) => found.get(name) as StoredKeyMessage);
+  }
+
+  #askForKeys(names: readonly string[]): Promise<readonly StoredKeyMessage[]> {
     const { path, requestSerialize, responseDeserialize } = method<
-      { names: readonly string[] },
+      { names: readonly string[]; partial: boolean },
       { keys: StoredKeyMessage[] }
     >('GetKeys');
     return new Promise((resolve, reject) => {
@@ -124,7 +143,7 @@ class GrpcBridgeConnection implements BridgeConnection {
         path,
         requestSerialize,
         responseDeserialize,
-        { names },
+        { names, partial: true },
         this.#metadata,
         (error, answer) => {
           clearTimeout(late);

@@ -19,7 +19,12 @@ export interface BridgeHub {
   ownerOf(
     identity: WorkerIdentity,
   ): { readonly user: string; readonly groups: readonly string[] } | undefined;
-  readKeys(identity: WorkerIdentity, names: readonly string[]): Promise<readonly (StoredValue | undefined)[]>;
+  /** Of a value beyond `valueBytesMax` only its size is told, see `StoredValue.oversize`. */
+  readKeys(
+    identity: WorkerIdentity,
+    names: readonly string[],
+    valueBytesMax: number,
+  ): Promise<readonly (StoredValue | undefined)[]>;
   acceptAnalytics(request: {
     readonly identity: WorkerIdentity;
     readonly node: NodeId;

@@ -38,12 +38,16 @@ export function messageCodec(name: string): MessageCodec {
   return { write: (message) => type.serialize(message), read: (bytes) => type.deserialize(bytes) };
 }
 
+const asBytes = (bytes: Buffer): Buffer => bytes;
+
 /**
- * The service as the hub registers it: what `Sync` sends was encoded before, once for all streams, so the
- * serialiser only hands the bytes on.
+ * The service as the hub registers it: bytes in, bytes out. What comes in is decoded after the login and with
+ * bounds (read-requests.ts); what `Sync` sends was encoded before, once for all streams.
  */
 export function hubService(): ServiceDefinition {
-  const sync = bridgeService['Sync'];
-  if (sync === undefined) throw new Error('the contract has no method Sync');
-  return { ...bridgeService, Sync: { ...sync, responseSerialize: (frame: Buffer) => frame } };
+  const methods = Object.entries(bridgeService).map(([name, method]) => [
+    name,
+    { ...method, requestDeserialize: asBytes, responseSerialize: asBytes },
+  ]);
+  return Object.fromEntries(methods) as ServiceDefinition;
 }

@@ -1,4 +1,4 @@
-import { type ServiceError, status } from '@grpc/grpc-js';
+import { status } from '@grpc/grpc-js';
 import type { ErrorKind } from '../../errors/catalogue.js';
 import { toCausewayError } from '../../errors/causeway-error.js';
 
@@ -14,7 +14,7 @@ const statusOfKind = {
 } as const satisfies Record<ErrorKind, status>;
 
 /** What was thrown, as a gRPC error: public message only. */
-export function toGrpcError(thrown: unknown): Partial<ServiceError> {
+export function toGrpcError(thrown: unknown): { code: status; details: string; message: string } {
   const error = toCausewayError(thrown);
   return { code: statusOfKind[error.entry.kind], details: error.message, message: error.message };
 }

@@ -8,23 +8,19 @@ import {
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
-import { HealthImplementation } from 'grpc-health-check';
 import { limits } from '../../domain/limits.js';
+import { UnsentAnswers } from '../../hub/shares/unsent-answers.js';
 import type { Clock } from '../../ports/clock.js';
 import type { Component } from '../../ports/component.js';
 import type { Log } from '../../ports/log.js';
 import type { Metrics } from '../../ports/metrics.js';
 import type { BridgeHub } from './bridge-hub.js';
+import { CallGate } from './call-gate.js';
 import { hubService, reflectedDefinition } from './contract.js';
 import { getKeys } from './get-keys-call.js';
 import { toGrpcError } from './grpc-status.js';
 import { type GrpcPeer, Guests } from './guests.js';
-import type {
-  ReportAnalyticsRequestMessage,
-  ReportAnalyticsResponseMessage,
-  StoredKeyMessage,
-  SyncRequestMessage,
-} from './messages.js';
+import { HealthService } from './health-service.js';
 import { reportAnalytics } from './report-analytics-call.js';
 import { SyncCall } from './sync-call.js';
 
@@ -37,6 +33,8 @@ export interface GrpcTransportParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** Shared with other wires; default: one of its own. */
+  readonly unsent?: UnsentAnswers;
 }
 
 /** gRPC over sockets that the listener has accepted: TLS, if any, is already off. */
@@ -45,7 +43,7 @@ export class GrpcTransport implements Component {
   readonly protocol = 'grpc';
   readonly #clock: Clock;
   readonly #server: Server;
-  readonly #health: HealthImplementation;
+  readonly #health = new HealthService(['', serviceName]);
   readonly #draining = new AbortController();
   readonly #guests = new Guests();
   readonly #injector: ReturnType<Server['createConnectionInjector']>;
@@ -61,18 +59,22 @@ export class GrpcTransport implements Component {
         return identity;
       },
     });
+    const unsent = parts.unsent ?? new UnsentAnswers(parts);
+    const gate = new CallGate({ ...parts, hub, unsent });
     this.#server = new Server({
+      interceptors: [this.#guests.interceptor, gate.interceptor],
+      // Nobody reads what it would count, and it costs every call.
+      'grpc.enable_channelz': 0,
+      // Each call has its bound before it, see MessageIntake.
       'grpc.max_receive_message_length': limits.workerMessageBytesMax,
       'grpc.max_send_message_length': -1,
-      interceptors: [this.#guests.interceptor],
       'grpc.max_concurrent_streams': limits.strangerCallsPerConnectionMax,
       // Connections without a call: a worker that still wants something opens another.
       'grpc.max_connection_idle_ms': limits.grpcIdleMaxMs,
       'grpc.keepalive_time_ms': 30_000,
       'grpc.keepalive_timeout_ms': 20_000,
     });
-    this.#server.addService(hubService(), handlersOf({ ...parts, hub }, this.#draining.signal));
-    this.#health = new HealthImplementation({ '': 'NOT_SERVING', [serviceName]: 'NOT_SERVING' });
+    this.#server.addService(hubService(), handlersOf({ ...parts, hub }, gate, this.#draining.signal));
     this.#health.addToServer(this.#server);
     new ReflectionService(reflectedDefinition).addToServer(this.#server);
     this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
@@ -84,9 +86,7 @@ export class GrpcTransport implements Component {
 
   /** Called first when draining begins, so that probes turn away before streams do. */
   setServing(serving: boolean): void {
-    const state = serving ? 'SERVING' : 'NOT_SERVING';
-    this.#health.setStatus('', state);
-    this.#health.setStatus(serviceName, state);
+    this.#health.setStatus(serving ? 'SERVING' : 'NOT_SERVING');
   }
 
   async stop(deadlineMs: number): Promise<void> {
@@ -120,14 +120,15 @@ export class GrpcTransport implements Component {
 
 function handlersOf(
   { hub, clock, log, metrics }: GrpcTransportParts,
+  gate: CallGate,
   draining: AbortSignal,
 ): UntypedServiceImplementation {
-  const sync: handleBidiStreamingCall<SyncRequestMessage, Buffer> = (stream) => {
-    SyncCall.open(hub, stream, clock);
+  const sync: handleBidiStreamingCall<Buffer, Buffer> = (stream) => {
+    SyncCall.open(hub, stream, clock, gate.admissionOf(stream));
   };
-  const keys: handleUnaryCall<{ names: string[] }, { keys: StoredKeyMessage[] }> = (call, callback) => {
+  const keys: handleUnaryCall<Buffer, Buffer> = (call, callback) => {
     const startedMs = clock.monotonicMs();
-    getKeys(hub, call).then(
+    getKeys(hub, call.request, gate.admissionOf(call)).then(
       (answer) => {
         measure('ok', startedMs);
         callback(null, answer);
@@ -145,10 +146,8 @@ function handlersOf(
     const seconds = (clock.monotonicMs() - startedMs) / 1000;
     metrics.observe('causeway_call_duration_seconds', { protocol: 'grpc' }, seconds);
   };
-  const analytics: handleBidiStreamingCall<ReportAnalyticsRequestMessage, ReportAnalyticsResponseMessage> = (
-    stream,
-  ) => {
-    void reportAnalytics(hub, stream, metrics, draining);
+  const analytics: handleBidiStreamingCall<Buffer, Buffer> = (stream) => {
+    void reportAnalytics(hub, stream, gate.admissionOf(stream), metrics, draining);
   };
   return { Sync: sync, GetKeys: keys, ReportAnalytics: analytics };
 }

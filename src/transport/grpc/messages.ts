@@ -96,6 +96,7 @@ export interface StoredKeyMessage {
   found: boolean;
   value: Buffer;
   remainingTtlMs?: number;
+  deferred?: boolean;
 }
 
 export interface ReportAnalyticsRequestMessage {

@@ -1,6 +1,6 @@
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
-import { compressSync, uncompressSync } from 'lz4';
+import { compressSync, uncompress, uncompressSync } from 'lz4';
 import { CausewayError } from '../../errors/causeway-error.js';
 import type { Codec } from '../../hub/fanout/frame-encoder.js';
 import type { CompressionName } from './messages.js';
@@ -78,7 +78,9 @@ async function inflate(payload: Buffer, codec: Codec, uncompressedBytes: number)
     }
   }
   try {
-    if (codec === 'lz4') return uncompressSync(payload);
+    // A megabyte takes less time than the way to a thread and back; thirty take too long here.
+    if (codec === 'lz4')
+      return uncompressedBytes > 1_048_576 ? await uncompress(payload) : uncompressSync(payload);
     return await gunzipAsync(payload, { maxOutputLength: Math.max(1, uncompressedBytes) });
   } catch (thrown) {
     throw new CausewayError('REQUEST_INVALID', `payload: not ${codec} data of the announced size`, {

@@ -1,17 +1,16 @@
 import { type DefinitionKey, type DefinitionKind, definitionKey } from '../../domain/definition.js';
 import { nodeId, ungrouped, zoneId } from '../../domain/identifiers.js';
-import { limits } from '../../domain/limits.js';
 import type { WorkerNode } from '../../domain/worker.js';
 import { CausewayError } from '../../errors/causeway-error.js';
 import type { SessionHello } from '../../hub/fanout/session-hello.js';
 import type { BridgeHub } from './bridge-hub.js';
 import type { CallCredentials } from './credentials.js';
-import type { DefinitionKindName, HelloMessage } from './messages.js';
+import type { DefinitionKindName } from './messages.js';
 import { negotiateCodec } from './payload-compression.js';
+import type { HelloRequest } from './read-requests.js';
 
 const identifierLengthMax = 256;
 const nodeTtlDefaultSeconds = 30;
-const tagsMax = 1_000;
 
 const kindOfName: Partial<Record<DefinitionKindName, DefinitionKind>> = {
   DEFINITION_KIND_API: 'api',
@@ -20,12 +19,11 @@ const kindOfName: Partial<Record<DefinitionKindName, DefinitionKind>> = {
 };
 
 /** Checks a hello field by field; throws REQUEST_INVALID or LIMIT_EXCEEDED that names the field. */
-export function readHello(hub: BridgeHub, message: HelloMessage, caller: CallCredentials): SessionHello {
+export function readHello(hub: BridgeHub, message: HelloRequest, caller: CallCredentials): SessionHello {
   const { identity } = caller;
   const id = message.node?.id ?? '';
   checkIdentifier('hello.node.id', id, true);
   checkIdentifier('hello.group_id', message.groupId, false);
-  if (message.tags.length > tagsMax) throw tooMany('hello.tags', message.tags.length, tagsMax);
   return {
     identity,
     zone: message.groupId === '' ? ungrouped : zoneId(message.groupId),
@@ -45,7 +43,7 @@ export function readHello(hub: BridgeHub, message: HelloMessage, caller: CallCre
 /** What the fleet page shows of the worker. */
 export function nodeOf(
   hub: BridgeHub,
-  message: HelloMessage,
+  message: HelloRequest,
   hello: SessionHello,
   apiKey: string,
 ): WorkerNode {
@@ -66,10 +64,7 @@ export function nodeOf(
   };
 }
 
-function heldOf(message: HelloMessage): ReadonlyMap<DefinitionKey, string> {
-  if (message.held.length > limits.heldDefinitionsMax) {
-    throw tooMany('hello.held', message.held.length, limits.heldDefinitionsMax);
-  }
+function heldOf(message: HelloRequest): ReadonlyMap<DefinitionKey, string> {
   const held = new Map<DefinitionKey, string>();
   for (const { kind, id, hash } of message.held) {
     const known = kindOfName[kind];

@@ -5,12 +5,16 @@ import type { WorkerIdentity } from '../../domain/worker.js';
 import { CausewayError, toCausewayError } from '../../errors/causeway-error.js';
 import type { Metrics } from '../../ports/metrics.js';
 import type { BridgeHub } from './bridge-hub.js';
-import { authorise } from './credentials.js';
+import type { Admission } from './call-gate.js';
+import { messageCodec } from './contract.js';
 import { toGrpcError } from './grpc-status.js';
-import type { ReportAnalyticsRequestMessage, ReportAnalyticsResponseMessage } from './messages.js';
+import type { ReportAnalyticsResponseMessage } from './messages.js';
 import { codecOf, decompressPayload } from './payload-compression.js';
+import { type AnalyticsRequest, readAnalyticsRequest } from './read-requests.js';
 
-type AnalyticsStream = ServerDuplexStream<ReportAnalyticsRequestMessage, ReportAnalyticsResponseMessage>;
+type AnalyticsStream = ServerDuplexStream<Buffer, Buffer>;
+
+const response = messageCodec('ReportAnalyticsResponse');
 
 const batchIdLengthMax = 256;
 
@@ -27,6 +31,7 @@ const statusNames = {
 export async function reportAnalytics(
   hub: BridgeHub,
   stream: AnalyticsStream,
+  { caller: { identity }, intake }: Admission,
   metrics: Metrics,
   draining: AbortSignal,
 ): Promise<void> {
@@ -35,14 +40,17 @@ export async function reportAnalytics(
   const onDraining = () => idle && stream.end();
   draining.addEventListener('abort', onDraining);
   try {
-    const { identity } = authorise(hub, stream.metadata, stream.getPeer());
     let node: NodeId | undefined;
-    for await (const message of stream as AsyncIterable<ReportAnalyticsRequestMessage>) {
+    // What is thrown in the loop must not destroy the stream before its status is told.
+    const messages: AsyncIterable<Buffer> = stream.iterator({ destroyOnReturn: false });
+    for await (const bytes of messages) {
       if (draining.aborted) break;
       idle = false;
+      const message = readAnalyticsRequest(bytes);
       node ??= readNode(message.nodeId);
       const answer = await takeBatch(hub, identity, node, message, metrics);
-      if (!stream.write(answer)) await untilDrained(stream);
+      intake.done();
+      if (!stream.write(response.write(answer))) await untilDrained(stream);
       idle = true;
     }
     stream.end();
@@ -57,7 +65,7 @@ async function takeBatch(
   hub: BridgeHub,
   identity: WorkerIdentity,
   node: NodeId,
-  message: ReportAnalyticsRequestMessage,
+  message: AnalyticsRequest,
   metrics: Metrics,
 ): Promise<ReportAnalyticsResponseMessage> {
   const { batchId } = message;
@@ -81,10 +89,11 @@ async function takeBatch(
   }
 }
 
-async function readRecords(message: ReportAnalyticsRequestMessage, metrics: Metrics): Promise<Buffer> {
-  const codec = message.compression === 'COMPRESSION_UNSPECIFIED' ? 'none' : codecOf(message.compression);
+async function readRecords(message: AnalyticsRequest, metrics: Metrics): Promise<Buffer> {
+  const { compression } = message;
+  const codec = compression === 'COMPRESSION_UNSPECIFIED' ? 'none' : compression && codecOf(compression);
   if (codec === undefined) {
-    throw new CausewayError('REQUEST_INVALID', `compression: ${message.compression} is not known`);
+    throw new CausewayError('REQUEST_INVALID', 'compression: is not known; use LZ4, GZIP or NONE');
   }
   // Uncompressed records speak for themselves; the announced size matters only to a decompressor.
   const announced = codec === 'none' ? message.records.length : message.uncompressedBytes;

@@ -6,17 +6,16 @@ import type { SessionEnd, SessionEndReason, SessionLink } from '../../hub/fanout
 import type { WorkerSession } from '../../hub/fanout/worker-session.js';
 import type { Clock, Timer } from '../../ports/clock.js';
 import type { BridgeHub } from './bridge-hub.js';
-import { authorise, type CallCredentials } from './credentials.js';
+import type { Admission } from './call-gate.js';
 import { toGrpcError } from './grpc-status.js';
-import type { HelloMessage, SyncRequestMessage } from './messages.js';
+import type { ProtoReader } from './proto-reader.js';
 import { nodeOf, readHello } from './read-hello.js';
+import { readHelloRequest, readSyncRequest, type StatusRequest } from './read-requests.js';
 
 /** An acknowledgement says that the worker lives; to note each of them would cost as much as all else about it. */
 const signOfLifeMs = 1_000;
 
-type SyncStream = ServerDuplexStream<SyncRequestMessage, Buffer>;
-
-const shownComponentsMax = 100;
+type SyncStream = ServerDuplexStream<Buffer, Buffer>;
 
 const errorOfEnd: Record<Exclude<SessionEndReason, 'goodbye'>, (message: string) => CausewayError> = {
   replaced: (message) => new CausewayError('SESSION_REPLACED', message),
@@ -30,7 +29,7 @@ export class SyncCall implements SessionLink {
   readonly #hub: BridgeHub;
   readonly #stream: SyncStream;
   readonly #clock: Clock;
-  readonly #caller: CallCredentials;
+  readonly #admission: Admission;
   readonly #helloTimer: Timer;
   #session: WorkerSession | undefined;
   #node: WorkerNode | undefined;
@@ -38,25 +37,19 @@ export class SyncCall implements SessionLink {
   #closed = false;
 
   /** Answers and closes the stream by itself, whatever happens. */
-  static open(hub: BridgeHub, stream: SyncStream, clock: Clock): void {
-    try {
-      new SyncCall(hub, stream, clock, authorise(hub, stream.metadata, stream.getPeer()));
-    } catch (thrown) {
-      stream.on('error', () => {});
-      stream.resume();
-      stream.emit('error', toGrpcError(thrown));
-    }
+  static open(hub: BridgeHub, stream: SyncStream, clock: Clock, admission: Admission): void {
+    new SyncCall(hub, stream, clock, admission);
   }
 
-  private constructor(hub: BridgeHub, stream: SyncStream, clock: Clock, caller: CallCredentials) {
+  private constructor(hub: BridgeHub, stream: SyncStream, clock: Clock, admission: Admission) {
     this.#hub = hub;
     this.#stream = stream;
     this.#clock = clock;
-    this.#caller = caller;
+    this.#admission = admission;
     this.#helloTimer = clock.after(limits.preambleTimeoutMs, () => {
       this.#fail(new CausewayError('REQUEST_INVALID', 'hello: did not arrive in time'));
     });
-    stream.on('data', (message: SyncRequestMessage) => this.#receive(message));
+    stream.on('data', (message: Buffer) => this.#receive(message));
     stream.on('drain', () => this.#session?.drained());
     stream.on('end', () => this.#endQuietly());
     stream.on('cancelled', () => this.#detach());
@@ -73,38 +66,58 @@ export class SyncCall implements SessionLink {
     else this.#fail(errorOfEnd[end.reason](end.message));
   }
 
-  #receive(message: SyncRequestMessage): void {
+  #receive(message: Buffer): void {
     if (this.#closed) return;
     try {
-      if (message.hello != null) this.#hello(message.hello);
-      else if (this.#session === undefined) {
+      const request = readSyncRequest(message);
+      if (request.kind === 'hello') {
+        this.#hello(request.message);
+        return;
+      }
+      this.#admission.intake.done();
+      if (this.#session === undefined) {
         throw new CausewayError('REQUEST_INVALID', 'hello: must be the first message of the stream');
-      } else if (message.ack != null) this.#session.acknowledge(message.ack.sequence);
-      else if (message.nack != null) {
-        const { sequence, error, retryAfterMs } = message.nack;
-        this.#session.refuse(sequence, error, retryAfterMs);
-      } else if (message.status != null) this.#status(message.status);
-      if (message.ack == null || this.#clock.monotonicMs() - this.#seenAtMs > signOfLifeMs) this.#seen();
+      }
+      if (request.kind === 'ack') this.#session.acknowledge(request.sequence);
+      else if (request.kind === 'nack') {
+        this.#session.refuse(request.sequence, request.error, request.retryAfterMs);
+      } else if (request.kind === 'status') this.#status(request.status);
+      if (request.kind !== 'ack' || this.#clock.monotonicMs() - this.#seenAtMs > signOfLifeMs) this.#seen();
     } catch (thrown) {
       this.#fail(thrown);
     }
   }
 
-  #hello(message: HelloMessage): void {
+  /** Nothing else is read meanwhile: a long hello takes turns. */
+  #hello(message: ProtoReader): void {
     if (this.#session !== undefined) {
       throw new CausewayError('REQUEST_INVALID', 'hello: was sent twice on one stream');
     }
-    const hello = readHello(this.#hub, message, this.#caller);
-    this.#helloTimer.cancel();
-    this.#node = nodeOf(this.#hub, message, hello, this.#caller.apiKey);
-    this.#session = this.#hub.fanout.open(hello, this);
+    this.#stream.pause();
+    this.#greet(message)
+      .catch((thrown: unknown) => this.#fail(thrown))
+      .finally(() => {
+        this.#admission.intake.done();
+        this.#stream.resume();
+      });
   }
 
-  #status(status: NonNullable<SyncRequestMessage['status']>): void {
+  async #greet(message: ProtoReader): Promise<void> {
+    const { caller } = this.#admission;
+    const request = await readHelloRequest(message);
+    if (this.#closed) return;
+    const hello = readHello(this.#hub, request, caller);
+    this.#helloTimer.cancel();
+    this.#node = nodeOf(this.#hub, request, hello, caller.apiKey);
+    this.#session = this.#hub.fanout.open(hello, this);
+    this.#seen();
+  }
+
+  #status(status: StatusRequest): void {
     if (this.#node === undefined) return;
     const time = new Date(this.#clock.nowMs()).toISOString();
     const health: Record<string, NodeHealth> = {};
-    for (const { component, status: state } of status.health.slice(0, shownComponentsMax)) {
+    for (const { component, status: state } of status.health) {
       health[component] = { status: state, componentType: '', time };
     }
     const stats = { apisCount: status.apisCount, policiesCount: status.policiesCount };

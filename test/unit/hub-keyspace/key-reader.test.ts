@@ -266,5 +266,5 @@ it('does not ask for the life of a value when nobody wants to know', async () =>
     reader.read(a, ['apikey-k'], { ttl: false }),
     reader.read(a, ['apikey-k']),
   ]);
-  expect(asked).toEqual([{ ttl: false }, { ttl: true }]);
+  expect(asked).toMatchObject([{ ttl: false }, { ttl: true }]);
 });

@@ -44,3 +44,30 @@ describe('jsonArrayElements', () => {
     expect(cut('[1]x')).toEqual({ elements: ['1'], complete: false });
   });
 });
+
+it('the pauses change nothing about the elements, wherever they fall', () => {
+  const texts = [
+    '[]',
+    ' [ ] ',
+    '[1,"a\\\\\\"],[",{"x":[1,2,{"y":"}"}]}, null ]  ',
+    '["unfinished',
+    '[1,"x\\',
+    '[1] 2',
+    '[[1,[2,3]],"\\u00e9"]',
+  ];
+  for (const text of texts) {
+    const whole = walk(jsonArrayElements(Buffer.from(text)));
+    for (let pause = 1; pause <= text.length; pause += 1) {
+      expect(walk(jsonArrayElements(Buffer.from(text), pause))).toEqual(whole);
+    }
+  }
+});
+
+function walk(elements: Generator<Buffer | undefined, boolean>): { found: string[]; complete: boolean } {
+  const found: string[] = [];
+  for (;;) {
+    const next = elements.next();
+    if (next.done === true) return { found, complete: next.value };
+    if (next.value !== undefined) found.push(next.value.toString());
+  }
+}

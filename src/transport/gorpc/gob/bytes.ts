@@ -10,12 +10,23 @@ export class ByteReader {
   position = 0;
   end = 0;
   streamOffset = 0;
+  /** A longer string stays bytes: as text it would be in memory twice. */
+  textBytesMax = Number.POSITIVE_INFINITY;
+  /** The buffer is handed over with what is read from it. */
+  owned = false;
 
-  reset(buffer: Buffer, start: number, end: number, streamOffset: number): void {
+  reset(buffer: Buffer, start: number, end: number, streamOffset: number, owned = false): void {
+    this.owned = owned;
     this.buffer = buffer;
     this.position = start;
     this.end = end;
     this.streamOffset = streamOffset;
+  }
+
+  /** Bytes that stay as they are: the buffer of a long segment is nobody else's, any other is written over. */
+  take(start: number, end: number): Buffer {
+    const bytes = this.buffer.subarray(start, end);
+    return this.owned ? bytes : Buffer.from(bytes);
   }
 
   get offset(): number {

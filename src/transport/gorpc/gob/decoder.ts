@@ -38,6 +38,7 @@ import { GobInterface, GobStruct, type GobValue } from './values.js';
 
 const noItems: (GobValue | undefined)[] = [];
 const noBytes = Buffer.alloc(0);
+function ignore(): void {}
 
 /** What comes next for a value on the stack. */
 type Stage =
@@ -70,6 +71,10 @@ export interface GobDecoderOptions {
   readonly heldBytes?: HeldBytes;
   /** Default `gobMessageBytesMax`. */
   readonly messageBytesMax?: number;
+  /** Longer strings come as GobRawString. Default: none. */
+  readonly textBytesMax?: number;
+  /** A segment of so many bytes begins. */
+  readonly onSegment?: (length: number) => void;
 }
 
 /**
@@ -79,6 +84,8 @@ export interface GobDecoderOptions {
  */
 export class GobDecoder {
   messageBytesMax: number;
+  elementsMax: number = limits.gobElementsMax;
+  readonly #onSegment: (length: number) => void;
   readonly #onValue: (value: GobValue, type: GobType) => void;
   readonly #segments: SegmentBuffer;
   readonly #registry = new TypeRegistry();
@@ -92,9 +99,11 @@ export class GobDecoder {
   constructor(onValue: (value: GobValue, type: GobType) => void, options: GobDecoderOptions = {}) {
     this.#onValue = onValue;
     this.messageBytesMax = options.messageBytesMax ?? limits.gobMessageBytesMax;
+    this.#onSegment = options.onSegment ?? ignore;
+    this.#reader.textBytesMax = options.textBytesMax ?? Number.POSITIVE_INFINITY;
     this.#segments = new SegmentBuffer(
       (length, offset) => this.#checkLength(length, offset),
-      (buffer, start, end, streamOffset) => this.#readSegment(buffer, start, end, streamOffset),
+      (buffer, start, end, streamOffset, owned) => this.#readSegment(buffer, start, end, streamOffset, owned),
       options.heldBytes ?? new HeldBytes(),
     );
   }
@@ -134,11 +143,17 @@ export class GobDecoder {
       failLimit('gobMessageBytesMax', this.messageBytesMax, offset);
     }
     this.#messageBytes += length;
+    this.#onSegment(length);
   }
 
-  #readSegment(buffer: Buffer, start: number, end: number, streamOffset: number): void {
+  /** From now on what is held of unfinished messages is counted there. */
+  countIn(heldBytes: HeldBytes): void {
+    this.#segments.countIn(heldBytes);
+  }
+
+  #readSegment(buffer: Buffer, start: number, end: number, streamOffset: number, owned: boolean): void {
     const reader = this.#reader;
-    reader.reset(buffer, start, end, streamOffset);
+    reader.reset(buffer, start, end, streamOffset, owned);
     const complete = this.#run();
     if (complete && reader.position !== end) reader.fail(`${reader.remaining} bytes too many in a message`);
     reader.reset(noBytes, 0, 0, 0);
@@ -337,6 +352,7 @@ export class GobDecoder {
   #countElements(count: number): void {
     this.#elements += count;
     if (this.#elements > limits.gobElementsMax) this.#reader.failLimit('gobElementsMax');
+    if (this.#elements > this.elementsMax) this.#reader.failLimit('strangerElementsMax');
   }
 
   #leave(value: GobValue, frame: Frame): void {

@@ -225,6 +225,7 @@ export function readString(reader: ByteReader): GobString {
   const start = reader.position;
   const end = start + length;
   reader.position = end;
+  if (length > reader.textBytesMax) return new GobRawString(reader.take(start, end));
   return (
     readText(reader.buffer, start, end) ?? new GobRawString(Buffer.from(reader.buffer.subarray(start, end)))
   );

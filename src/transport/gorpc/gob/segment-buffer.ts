@@ -1,4 +1,4 @@
-import { limits } from '../../../domain/limits.js';
+import { type LimitName, limits } from '../../../domain/limits.js';
 import { failFrame, failLimit } from './bytes.js';
 
 /*
@@ -9,28 +9,33 @@ import { failFrame, failLimit } from './bytes.js';
 /** Bytes that all connections together hold of unfinished segments. */
 export class HeldBytes {
   readonly max: number;
+  readonly limit: LimitName;
   used = 0;
 
-  constructor(max: number = limits.gorpcHeldBytesMax) {
+  constructor(max: number = limits.gorpcHeldBytesMax, limit: LimitName = 'gorpcHeldBytesMax') {
+    this.limit = limit;
     this.max = max;
   }
 }
 
 /** A segment begins: it has `length` bytes, the first of them at `offset` of the stream. */
 type LengthCheck = (length: number, offset: number) => void;
-type SegmentSink = (buffer: Buffer, start: number, end: number, streamOffset: number) => void;
+/** `owned`: nobody writes to the buffer afterwards. */
+type SegmentSink = (buffer: Buffer, start: number, end: number, streamOffset: number, owned: boolean) => void;
 
 const firstCapacity = 1024;
+/** From here on a buffer grows to its end at once: its pages come with the bytes, and none is copied again. */
+const wholeCapacity = 1024 * 1024;
 
 /**
  * Cuts chunks of any size into segments. A segment that lies whole in a chunk is handed on where it lies; any
- * other is gathered in a buffer that grows with what has arrived, never with what was announced, and each
- * byte is copied a bounded number of times.
+ * other is gathered in a buffer that grows with what has arrived, and each byte is copied a bounded number of
+ * times. Up to a megabyte nothing is taken on the sender's word.
  */
 export class SegmentBuffer {
   readonly #checkLength: LengthCheck;
   readonly #onSegment: SegmentSink;
-  readonly #heldBytes: HeldBytes;
+  #heldBytes: HeldBytes;
   /** The bytes of a length that is not complete yet, at most eight. */
   #prefix: number[] = [];
   /** Undefined: the next byte belongs to a length. */
@@ -49,6 +54,14 @@ export class SegmentBuffer {
 
   get offset(): number {
     return this.#offset;
+  }
+
+  /** From now on what is held is counted there. */
+  countIn(heldBytes: HeldBytes): void {
+    const held = this.#held?.length ?? 0;
+    this.#heldBytes.used -= held;
+    this.#heldBytes = heldBytes;
+    heldBytes.used += held;
   }
 
   /** True when the stream may end here. */
@@ -76,13 +89,13 @@ export class SegmentBuffer {
       this.#offset = base + end;
       if (this.#heldLength === 0) {
         this.#length = undefined;
-        this.#onSegment(chunk, position, end, base);
+        this.#onSegment(chunk, position, end, base, false);
       } else {
         this.#hold(chunk, position, end);
         const held = this.#held as Buffer;
         this.#length = undefined;
         this.#release();
-        this.#onSegment(held, 0, length, base + end - length);
+        this.#onSegment(held, 0, length, base + end - length, true);
       }
       position = end;
     }
@@ -129,8 +142,9 @@ export class SegmentBuffer {
     const needed = this.#heldLength + end - start;
     const capacity = this.#held?.length ?? 0;
     if (needed > capacity) {
-      const wanted = Math.min(this.#length as number, Math.max(needed, capacity * 2, firstCapacity));
-      this.#grow(Math.max(wanted, needed));
+      const length = this.#length as number;
+      const wanted = needed > wholeCapacity ? length : Math.max(needed, capacity * 2, firstCapacity);
+      this.#grow(Math.max(Math.min(length, wanted), needed));
     }
     chunk.copy(this.#held as Buffer, this.#heldLength, start, end);
     this.#heldLength = needed;
@@ -140,7 +154,7 @@ export class SegmentBuffer {
     const before = this.#held;
     const more = capacity - (before?.length ?? 0);
     if (this.#heldBytes.used + more > this.#heldBytes.max) {
-      failLimit('gorpcHeldBytesMax', this.#heldBytes.max, this.#offset);
+      failLimit(this.#heldBytes.limit, this.#heldBytes.max, this.#offset);
     }
     const grown = Buffer.allocUnsafeSlow(capacity);
     before?.copy(grown, 0, 0, this.#heldLength);

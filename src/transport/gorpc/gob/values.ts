@@ -3,7 +3,7 @@ import type { GobStructType, GobType } from './types.js';
 /** Exact: a number within ±(2^53 - 1), a bigint beyond. */
 export type GobInteger = number | bigint;
 
-/** Text, or the bytes of a string that is not UTF-8. */
+/** Text, or the bytes of a string that is long, or not UTF-8. */
 export type GobString = string | GobRawString;
 
 export class GobRawString {

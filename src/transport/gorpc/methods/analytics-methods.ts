@@ -1,5 +1,5 @@
 import type { AggregateKind } from '../../../ports/analytics-spool.js';
-import { readText } from '../arguments.js';
+import { readTextBytes } from '../arguments.js';
 import { done } from '../error-answer.js';
 import { type GorpcCall, type GorpcMethod, method } from '../gorpc-call.js';
 import type { AnalyticsAnswer } from '../gorpc-hub.js';
@@ -17,9 +17,8 @@ export function analyticsMethods(context: MethodContext): readonly GorpcMethod[]
   const aggregates = (name: string, kind: AggregateKind) =>
     method(
       name,
-      readText,
-      async (call, text) => {
-        const payload = Buffer.from(text, 'utf8');
+      readTextBytes,
+      async (call, payload) => {
         return toAnswer(await hub.acceptAggregate({ ...senderOf(call), kind, payload }));
       },
       ofPumps,
@@ -27,9 +26,8 @@ export function analyticsMethods(context: MethodContext): readonly GorpcMethod[]
   return [
     method(
       'PurgeAnalyticsData',
-      readText,
-      async (call, text) => {
-        const records = Buffer.from(text, 'utf8');
+      readTextBytes,
+      async (call, records) => {
         return toAnswer(await hub.acceptAnalytics({ ...senderOf(call), records }));
       },
       ofPumps,

@@ -1,7 +1,10 @@
 import { keepsTokensAtHub } from '../../../domain/gateway-era.js';
 import { limits } from '../../../domain/limits.js';
+import { CausewayError } from '../../../errors/causeway-error.js';
 import { clusterTraitsOf } from '../../../hub/keyspace/cluster-signature.js';
+import type { FoundKey } from '../../../hub/keyspace/key-search.js';
 import { readNodeJson } from '../../../hub/zones/node-json.js';
+import { yieldTurn } from '../../../std/yield-turn.js';
 import { type InboundData, readInboundData, readText, readTexts } from '../arguments.js';
 import { done, keyNotFound, yes } from '../error-answer.js';
 import { type GorpcCall, type GorpcMethod, method } from '../gorpc-call.js';
@@ -14,10 +17,11 @@ export function keyMethods(context: MethodContext): readonly GorpcMethod[] {
     method('GetKey', readText, (call, name) => getKey(context, call, name)),
     method('SetKey', readInboundData, (call, data) => setKey(context, call, data)),
     method('GetExp', readText, (call, name) => getExpiry(context, call, name)),
-    method('GetKeys', readText, async ({ login }, pattern) => {
-      const found = await hub.searchKeys(login.identity, pattern);
-      return { kind: 'strings', value: found.map(({ name }) => name) };
-    }),
+    method('GetKeys', readText, (call, pattern) =>
+      search(context, call, pattern, (found) => {
+        return { kind: 'strings', value: found.map(({ name }) => name) };
+      }),
+    ),
     method('GetKeysAndValues', readText, (call, pattern) => getKeysAndValues(context, call, pattern)),
     method('GetKeysAndValuesWithFilter', readText, (call, pattern) =>
       getKeysAndValues(context, call, pattern),
@@ -42,10 +46,51 @@ export function keyMethods(context: MethodContext): readonly GorpcMethod[] {
 }
 
 const valueOnly = { ttl: false };
+const modestValueOnly = { ttl: false, valueBytesMax: limits.modestValueBytesMax };
 
-async function getKey({ hub }: MethodContext, { login }: GorpcCall, name: string): Promise<GorpcAnswer> {
-  const stored = await hub.readKey(login.identity, name, valueOnly);
-  return stored === undefined ? keyNotFound : { kind: 'string', value: { bytes: stored.value } };
+/** Answers when there is room for so much; the room is the answer's until it has left. */
+async function withRoom(
+  { connection, login }: GorpcCall,
+  reservedBytes: number,
+  answer: () => Promise<GorpcAnswer>,
+): Promise<GorpcAnswer> {
+  if (!(await connection.reserve(login.identity.organisation, reservedBytes))) {
+    throw new CausewayError('SHUTTING_DOWN', 'the connection has ended');
+  }
+  // A store in this process answers without a pause.
+  await yieldTurn();
+  try {
+    return { ...(await answer()), reservedBytes };
+  } catch (thrown) {
+    connection.giveBack(reservedBytes);
+    throw thrown;
+  }
+}
+
+function search(
+  { hub }: MethodContext,
+  call: GorpcCall,
+  pattern: string,
+  answer: (found: readonly FoundKey[]) => GorpcAnswer,
+): Promise<GorpcAnswer> {
+  return withRoom(call, limits.foundBytesMax, async () =>
+    answer(await hub.searchKeys(call.login.identity, pattern)),
+  );
+}
+
+async function getKey({ hub }: MethodContext, call: GorpcCall, name: string): Promise<GorpcAnswer> {
+  const { login } = call;
+  const { identity } = login;
+  const modest = await hub.readKey(identity, name, modestValueOnly);
+  if (modest?.oversize === undefined) {
+    return modest === undefined ? keyNotFound : { kind: 'string', value: { bytes: modest.value } };
+  }
+  // What is large is read when there is room for it.
+  const reservedBytes = modest.oversize;
+  return withRoom(call, reservedBytes, async () => {
+    const stored = await hub.readKey(identity, name, valueOnly);
+    return stored === undefined ? keyNotFound : { kind: 'string', value: { bytes: stored.value } };
+  });
 }
 
 async function getExpiry({ hub }: MethodContext, { login }: GorpcCall, name: string): Promise<GorpcAnswer> {
@@ -55,17 +100,12 @@ async function getExpiry({ hub }: MethodContext, { login }: GorpcCall, name: str
   return { kind: 'int64', value: remainingTtlMs === undefined ? -1 : Math.ceil(remainingTtlMs / 1_000) };
 }
 
-async function getKeysAndValues(
-  { hub }: MethodContext,
-  { login }: GorpcCall,
-  pattern: string,
-): Promise<GorpcAnswer> {
-  const found = await hub.searchKeys(login.identity, pattern);
-  return {
+function getKeysAndValues(context: MethodContext, call: GorpcCall, pattern: string): Promise<GorpcAnswer> {
+  return search(context, call, pattern, (found) => ({
     kind: 'keys-values',
     keys: found.map(({ name }) => name),
     values: found.map(({ value }) => value.toString('utf8')),
-  };
+  }));
 }
 
 /** Every gateway writes it every ten seconds to see whether the connection works. */
