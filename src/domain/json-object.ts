@@ -1,5 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { type ParseError, parse, printParseErrorCode } from 'jsonc-parser';
+import { jsonExceeds } from '../std/json-shape.js';
+import { limits } from './limits.js';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -8,6 +10,7 @@ export type ParsedJson =
   | { readonly text: Buffer; readonly value: JsonObject }
   | { readonly text?: undefined; readonly problem: string };
 
+const bounds = { values: limits.catalogItemValuesMax, depth: limits.catalogItemDepthMax };
 const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf]);
 
 /**
@@ -17,6 +20,12 @@ const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf]);
 export function parseJsonObject(bytes: Buffer, what: string): ParsedJson {
   const text = bytes.subarray(0, 3).equals(byteOrderMark) ? bytes.subarray(3) : bytes;
   if (!isUtf8(text)) return { problem: 'not UTF-8 text' };
+  if (jsonExceeds(text, bounds)) {
+    const { values, depth } = bounds;
+    return {
+      problem: `more than ${values} values (catalogItemValuesMax), or nested deeper than ${depth} (catalogItemDepthMax)`,
+    };
+  }
   const source = text.toString('utf8');
   let value: unknown;
   try {

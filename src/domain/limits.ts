@@ -8,6 +8,10 @@ const mib = 1024 * kib;
 export const limits = {
   /** One catalog file; a larger one is quarantined unread. */
   catalogFileBytesMax: 16 * mib,
+  /** Values in one catalog file or row; one with more is quarantined: to parse it would keep others waiting. */
+  catalogItemValuesMax: 150_000,
+  /** Values in values in one catalog file or row; a deeper one is quarantined. */
+  catalogItemDepthMax: 500,
   /** Change log entries kept per organisation; a worker further behind gets a snapshot. */
   changeLogEntriesMax: 100_000,
   /** Changes in one delivery to a worker. */
@@ -51,9 +55,9 @@ export const limits = {
   /** Values in one answer to GetKeys; the rest is said to be deferred, and asked for again. */
   keysAnswerBytesMax: 4 * mib,
   /** Answers one connection has not taken yet; its next call waits until it has. */
-  unsentBytesPerConnectionMax: 16 * mib,
+  unsentBytesPerConnectionMax: 8 * mib,
   /** As above, of all connections of one organisation. */
-  unsentBytesPerOrganisationMax: 128 * mib,
+  unsentBytesPerOrganisationMax: 64 * mib,
   /** As above, of all connections of the hub. */
   unsentBytesMax: 256 * mib,
   /** While others wait for room: time in which a connection has to take something; then it is closed. */

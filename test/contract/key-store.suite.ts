@@ -69,6 +69,28 @@ export function describeKeyStore(name: string, open: OpenFixture<KeyStore>): voi
       expect(await text('k')).toBe('before');
     });
 
+    it('tells the size of a value that is larger than was asked for', async () => {
+      await store.put('apikey-large', Buffer.alloc(200_000, 'x'), undefined);
+      await store.put('apikey-small', Buffer.from('small'), undefined);
+      const names = ['apikey-small', 'apikey-large', 'apikey-none'];
+      for (const ttl of [true, false]) {
+        // Twice: what is known of a name must not change the answer.
+        for (let round = 0; round < 2; round += 1) {
+          const [small, large, none] = await store.getMany(names, { ttl, valueBytesMax: 65_536 });
+          expect(small?.value.toString()).toBe('small');
+          expect(large).toMatchObject({ oversize: 200_000 });
+          expect(large?.value).toHaveLength(0);
+          expect(none).toBeUndefined();
+          const [whole] = await store.getMany(['apikey-large'], { ttl });
+          expect(whole?.value).toHaveLength(200_000);
+          expect(whole?.oversize).toBeUndefined();
+        }
+      }
+      await store.put('apikey-large', Buffer.from('shrunk'), undefined);
+      const [shrunk] = await store.getMany(['apikey-large'], { valueBytesMax: 65_536 });
+      expect(shrunk?.value.toString()).toBe('shrunk');
+    });
+
     it('lets a value expire, and tells how long it still lives', async () => {
       await put('short', 'v', 1_000);
       await put('long', 'v', 60_000);

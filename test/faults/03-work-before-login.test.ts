@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { constants, deflateRawSync, gzipSync } from 'node:zlib';
 import { compressSync } from 'lz4';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -64,6 +66,14 @@ async function untilHit(limit: string): Promise<void> {
       (answer) => answer.text(),
       () => '',
     );
+  }
+}
+
+async function until(holds: () => boolean, what: string): Promise<void> {
+  const untilMs = Date.now() + 20_000;
+  while (!holds()) {
+    if (Date.now() > untilMs) throw new Error(`not in time: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
 
@@ -328,5 +338,39 @@ describe('analytics over gRPC', () => {
       expect(body.length).toBeGreaterThan(0);
     });
     expectBounded(`gRPC: ${what}`, cost);
+  });
+});
+
+describe('what the operator gives', () => {
+  it('is looked at before it is read: files of the catalog', async () => {
+    const put = (name: string, text: string) => writeFile(join(hub.folder, 'control-plane', name), text);
+    for (const [what, name, text] of [
+      ['a catalog file of 100 MB', 'apis/huge.json', ' '.repeat(100_000_000)],
+      [
+        'a catalog file of 15 MB of nesting',
+        'apis/deep.json',
+        `${'['.repeat(7_500_000)}${']'.repeat(7_500_000)}`,
+      ],
+      ['a catalog file of 7 million numbers', 'apis/wide.json', `{"list":[${'1,'.repeat(7_000_000)}1]}`],
+    ] as const) {
+      const cost = await hub.during(async () => {
+        await put(name, text);
+        await until(() => hub.log().includes(`"source":"${name}"`), `${name} is quarantined`);
+      });
+      expectBounded(what, cost);
+    }
+  });
+
+  it('is looked at before it is parsed: a session put over HTTP', async () => {
+    const body = `{"tags":${'['.repeat(500_000)}${']'.repeat(500_000)}}`;
+    const cost = await hub.during(async () => {
+      const answer = await fetch(`${hub.httpOrigin}/causeway/v1/keys/deep?organisation=${hub.organisation}`, {
+        method: 'PUT',
+        headers: { 'x-tyk-authorization': hub.secret },
+        body,
+      });
+      expect(answer.status).toBe(400);
+    });
+    expectBounded('a session of 1 MB of nesting', cost);
   });
 });

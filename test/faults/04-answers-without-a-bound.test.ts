@@ -136,7 +136,7 @@ describe('answers without a bound', () => {
         expect(keysIn(answer)[0]?.found).toBe(true);
       }
     });
-    expectBounded('200 unread answers of 24 MB over gRPC, 500 of 1 MB over gorpc', cost);
+    expectBounded('200 unread answers over gRPC, 500 of 1 MB over gorpc', cost);
   });
 });
 

@@ -2,6 +2,7 @@ import type { OrganisationId } from '../../domain/identifiers.js';
 import { applyEdits, membersOf, rootOf } from '../../domain/json-members.js';
 import { limits } from '../../domain/limits.js';
 import { CausewayError } from '../../errors/causeway-error.js';
+import { jsonExceeds } from '../../std/json-shape.js';
 
 const member = 'org_id';
 
@@ -39,6 +40,13 @@ export function sessionForOrganisation(session: Buffer, organisation: Organisati
 }
 
 function requireObject(session: Buffer): void {
+  const bounds = { values: limits.sessionValuesMax, depth: limits.sessionDepthMax };
+  if (jsonExceeds(session, bounds)) {
+    throw new CausewayError(
+      'LIMIT_EXCEEDED',
+      `the session has more than ${bounds.values} values (sessionValuesMax), or is nested deeper than ${bounds.depth} (sessionDepthMax)`,
+    );
+  }
   let parsed: unknown;
   try {
     parsed = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(session));

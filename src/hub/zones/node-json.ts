@@ -2,7 +2,10 @@ import { type NodeId, nodeId, type OrganisationId, type ZoneId } from '../../dom
 import { limits } from '../../domain/limits.js';
 import type { NodeHealth, NodeStats, WorkerNode } from '../../domain/worker.js';
 import type { Obfuscate } from '../../ports/log.js';
+import { jsonExceeds } from '../../std/json-shape.js';
 
+/** Ids of APIs and policies are most of it. */
+const nodeBounds = { values: 50_000, depth: 64 };
 const textLengthMax = 256;
 const defaultTtlSeconds = 10;
 const nanosecondsPerSecond = 1e9;
@@ -49,8 +52,10 @@ export function readNodeJson(bytes: Uint8Array | undefined, context: NodeContext
 function parse(bytes: Uint8Array | undefined): unknown {
   if (bytes === undefined || bytes.length === 0 || bytes.length > limits.nodeDetailsBytesMax)
     return undefined;
+  const json = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (jsonExceeds(json, nodeBounds)) return undefined;
   try {
-    return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'));
+    return JSON.parse(json.toString('utf8'));
   } catch {
     return undefined;
   }

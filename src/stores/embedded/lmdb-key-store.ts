@@ -74,26 +74,43 @@ export class LmdbKeyStore implements KeyStore {
     names: readonly string[],
     { valueBytesMax = limits.storedValueBytesMax }: ReadOptions = {},
   ): Promise<readonly (StoredValue | undefined)[]> {
-    return this.#environment.read(() =>
-      names.map((name) => {
-        const key = keyOfName(name);
-        const known = this.#largeValues.get(key.toString('latin1'));
-        // Told without reading it: a read copies the value.
-        if (known !== undefined && known > valueBytesMax) {
-          return { value: nothing, remainingTtlMs: undefined, oversize: known };
+    const found: (StoredValue | undefined)[] = [];
+    while (found.length < names.length) {
+      // Values are copied when they are read: many large ones take turns.
+      if (found.length > 0) await yieldTurn();
+      this.#environment.read(() => {
+        let bytesLeft = turnBytes;
+        while (found.length < names.length && bytesLeft > 0) {
+          const key = keyOfName(names[found.length] as string);
+          const value = this.#valueOf(key, valueBytesMax);
+          bytesLeft -= value?.read ?? 0;
+          found.push(value?.stored);
         }
-        const record = this.#alive(key);
-        if (record?.kind !== 'value') return undefined;
-        if (record.value.length > limits.modestValueBytesMax) {
-          this.#largeValues.set(key.toString('latin1'), record.value.length);
-        }
-        const { value, expiresAtMs } = record;
-        const remainingTtlMs = expiresAtMs === undefined ? undefined : expiresAtMs - this.#time.nowMs();
-        return value.length > valueBytesMax
-          ? { value: nothing, remainingTtlMs, oversize: value.length }
-          : { value, remainingTtlMs };
-      }),
-    );
+      });
+    }
+    return found;
+  }
+
+  /** `read`: the bytes that had to be. */
+  #valueOf(
+    key: Buffer,
+    valueBytesMax: number,
+  ): { readonly stored: StoredValue; readonly read: number } | undefined {
+    const known = this.#largeValues.get(key.toString('latin1'));
+    if (known !== undefined && known > valueBytesMax) {
+      return { stored: { value: nothing, remainingTtlMs: undefined, oversize: known }, read: 0 };
+    }
+    const record = this.#alive(key);
+    if (record?.kind !== 'value') return undefined;
+    const { value, expiresAtMs } = record;
+    const { length } = value;
+    if (length > limits.modestValueBytesMax) this.#largeValues.set(key.toString('latin1'), length);
+    const remainingTtlMs = expiresAtMs === undefined ? undefined : expiresAtMs - this.#time.nowMs();
+    const stored =
+      length > valueBytesMax
+        ? { value: nothing, remainingTtlMs, oversize: length }
+        : { value, remainingTtlMs };
+    return { stored, read: length };
   }
 
   async put(name: string, value: Buffer, ttlMs: number | undefined): Promise<void> {
@@ -298,6 +315,8 @@ export class LmdbKeyStore implements KeyStore {
 
 const nothing = Buffer.alloc(0);
 const largeValuesMax = 10_000;
+/** Bytes read between two turns of the event loop. */
+const turnBytes = 4 * 1024 * 1024;
 const firstExpiry = numberPart(0);
 const sweptPerTurnMax = 1_000;
 

@@ -1,5 +1,6 @@
 import { type CatalogTable, catalogTables } from '../../domain/catalog-row.js';
 import { type CatalogNames, candidateNames, renamedColumns } from '../../domain/catalog-tables.js';
+import { limits } from '../../domain/limits.js';
 import { CausewayError } from '../../errors/causeway-error.js';
 import type { CatalogRow, CatalogRows, KnownRows, RowSink } from '../../ports/catalog-rows.js';
 import { type Column, jsonOf, planTable, quoteIdentifier, type TablePlan } from './column-plan.js';
@@ -287,16 +288,29 @@ async function readRows(
 ): Promise<void> {
   const { table, sqlName, key, version, plan } = found;
   const selections = plan.document === undefined ? plan.selections : [...plan.selections, plan.document];
-  const columns = [key, version, ...selections.map(({ expression }) => expression)];
-  const text = `select ${columns.join(', ')} from ${sqlName} t where ${key} = any($1::text[])`;
+  // A row may be a gigabyte, and the driver hands it over whole: of one that is too large only the size is read.
+  const cellNames = selections.map((_, index) => `c${index}`);
+  const inner = selections.map(({ expression }, index) => `${expression} as c${index}`);
+  const size = cellNames.map((name) => `coalesce(octet_length(${name}::text), 0)`).join(' + ') || '0';
+  const bounded = cellNames.map((name) => `case when s <= ${limits.catalogFileBytesMax} then ${name} end`);
+  const rows = `select ${[`${key} as k`, `${version} as v`, ...inner].join(', ')} from ${sqlName} t where ${key} = any($1::text[])`;
+  const sized = `select *, ${size} as s from (${rows}) rows offset 0`;
+  const text = `select ${['k', 'v', 's::text', ...bounded].join(', ')} from (${sized}) sized`;
   for (const values of await session.list(text, [keys])) {
-    const [rowKey = '', rowVersion, ...cells] = values;
+    const [rowKey = '', rowVersion, rowBytes, ...cells] = values;
     const row = {
       table,
       key: rowKey ?? '',
       version: fullVersion(shape, rowVersion),
       source: `${found.name} ${found.keyName}=${rowKey}`,
     };
+    if (Number(rowBytes) > limits.catalogFileBytesMax) {
+      sink.broken(
+        row,
+        `${rowBytes} bytes are more than the limit of ${limits.catalogFileBytesMax} (catalogFileBytesMax)`,
+      );
+      continue;
+    }
     const members = plan.selections.flatMap((selection, index) => {
       const json = jsonOf(selection, cells[index] ?? null);
       return json === undefined ? [] : [`${JSON.stringify(selection.field)}:${json}`];

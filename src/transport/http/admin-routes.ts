@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { limits } from '../../domain/limits.js';
 import { CausewayError } from '../../errors/causeway-error.js';
+import { jsonExceeds } from '../../std/json-shape.js';
 import type { AdminOperations, KeyReference, ListedKey } from './admin-operations.js';
 
 const listedKeysDefault = 100;
@@ -106,6 +107,8 @@ function parse<Schema extends z.ZodType>(schema: Schema, value: unknown): z.outp
 
 function requireJsonObject(bytes: Buffer, problem: () => CausewayError): void {
   let value: unknown;
+  // To parse it would keep everybody else waiting.
+  if (jsonExceeds(bytes, { values: limits.sessionValuesMax, depth: limits.sessionDepthMax })) throw problem();
   try {
     value = JSON.parse(bytes.toString('utf8'));
   } catch {
