@@ -2,13 +2,14 @@ import {
   apiShape,
   checkShape,
   clientIdpShape,
-  oasShape,
   organisationShape,
   policyShape,
   userShape,
 } from './catalog-shapes.js';
 import type { Definition, Visibility } from './definition.js';
 import { hashDefinition } from './definition-hash.js';
+import { fitForGateways } from './gateway-types/fit-for-gateways.js';
+import type { GatewayRoot } from './gateway-types/gateway-type.js';
 import { organisationId } from './identifiers.js';
 import type { JsonObject } from './json-object.js';
 import type { Organisation, User } from './organisation.js';
@@ -78,7 +79,9 @@ export function decodeUser(value: JsonObject): CatalogItem {
  * A classic definition. `oas` undefined: with `is_oas` it awaits its document. `others`: owners that stand beside
  * the definition. `at` goes in front of a problem's path.
  */
-export function decodeApi(raw: RawDefinition, oas?: Buffer, others: Owners = {}, at = ''): CatalogItem {
+export function decodeApi(given: RawDefinition, oas?: Buffer, others: Owners = {}, at = ''): CatalogItem {
+  const raw = fitted('api', given);
+  if ('type' in raw) return problem(`${at}${raw.reason}`);
   const checked = checkShape(apiShape, raw.value);
   if ('problem' in checked) return problem(`${at}${checked.problem}`);
   const api = checked.value;
@@ -92,26 +95,39 @@ export function decodeApi(raw: RawDefinition, oas?: Buffer, others: Owners = {},
   return { type: 'definition', definition, awaitsOas: isOas && oas === undefined };
 }
 
-/** What is wrong with an OpenAPI document; undefined: nothing. */
-export function oasProblem(value: JsonObject): string | undefined {
-  const checked = checkShape(oasShape, value);
-  return 'problem' in checked ? checked.problem : undefined;
+/** An OpenAPI document as it may leave for gateways, or what is wrong with it. `text` is one JSON object. */
+export function decodeOas(text: Buffer): { readonly type: 'oas'; readonly text: Buffer } | ItemProblem {
+  const fit = fitForGateways('oas', text);
+  return fit.text === undefined ? problem(fit.problem) : { type: 'oas', text: fit.text };
 }
 
-export function decodePolicy(raw: RawDefinition): CatalogItem {
+export function decodePolicy(given: RawDefinition): CatalogItem {
+  const raw = fitted('policy', given);
+  if ('type' in raw) return raw;
   const checked = checkShape(policyShape, raw.value);
   if ('problem' in checked) return problem(checked.problem);
   const policy = checked.value;
-  const definition = makeDefinition('policy', raw, policy._id, policy, undefined, visibilityOf({}));
+  const id = policy._id || policy.id || '';
+  const definition = makeDefinition('policy', raw, id, policy, undefined, visibilityOf({}));
   return { type: 'definition', definition, awaitsOas: false };
 }
 
-export function decodeClientIdp(raw: RawDefinition): CatalogItem {
+export function decodeClientIdp(given: RawDefinition): CatalogItem {
+  const raw = fitted('client-idp', given);
+  if ('type' in raw) return raw;
   const checked = checkShape(clientIdpShape, raw.value);
   if ('problem' in checked) return problem(checked.problem);
   const idp = checked.value;
   const definition = makeDefinition('client-idp', raw, idp.client_idp_id, idp, undefined, visibilityOf(idp));
   return { type: 'definition', definition, awaitsOas: false };
+}
+
+/** As gateways can decode it; a number may have to be spelt in another way. */
+function fitted(root: GatewayRoot, raw: RawDefinition): RawDefinition | ItemProblem {
+  const { text, problem: reason } = fitForGateways(root, raw.text);
+  if (text === undefined) return problem(reason);
+  if (text === raw.text) return raw;
+  return { ...raw, text, value: JSON.parse(text.toString('utf8')) as JsonObject };
 }
 
 /** The definition with its OpenAPI document. */

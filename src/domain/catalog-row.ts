@@ -2,11 +2,11 @@ import {
   type CatalogItem,
   decodeApi,
   decodeClientIdp,
+  decodeOas,
   decodeOrganisation,
   decodePolicy,
   decodeUser,
   type ItemProblem,
-  oasProblem,
   problem,
 } from './catalog-item.js';
 import { isString, type JsonMember, membersOf, rootOf, textOf } from './json-members.js';
@@ -105,11 +105,14 @@ type DefinitionTable = Exclude<CatalogTable, 'organisations' | 'users' | 'user_g
 /** What a definition needs, from the fields beside it when it does not say so itself; the first that is given. */
 const identities: Readonly<Record<DefinitionTable, Readonly<Record<string, readonly string[]>>>> = {
   apis: { api_id: ['api_id'], org_id: ['org_id'] },
+  // Gateways take an object id for the `_id` of a policy, and nothing else.
   policies: { _id: ['_id', 'id'], org_id: ['org_id'] },
   client_idps: { client_idp_id: ['client_idp_id', '_id', 'id'], org_id: ['org_id'] },
 };
 
-const objectId = /^[0-9a-f]{24}$/i;
+function isObjectId(value: unknown): boolean {
+  return /^[0-9a-f]{24}$/i.test(String(value));
+}
 
 /** What a row of APIs holds that is no part of a definition. */
 const besideApi = ['oas', 'oas_doc', '_id'];
@@ -180,12 +183,13 @@ function withIdentity(
   const added: [string, unknown][] = [];
   for (const [name, others] of Object.entries(identities[table])) {
     if (isGiven(value[name])) continue;
-    const found = others.map((other) => value[other] ?? fields[other]).find(isGiven);
+    const isFit = name === '_id' ? isObjectId : isGiven;
+    const found = others.flatMap((other) => [value[other], fields[other]]).find(isFit);
     if (found !== undefined) added.push([name, found]);
   }
   if (table === 'apis') {
     // A gateway takes an object id there and nothing else; keys of other kinds are the database's own.
-    const id = [value['_id'], value['id'], fields['_id']].find((one) => objectId.test(String(one)));
+    const id = [value['_id'], value['id'], fields['_id']].find(isObjectId);
     if (id !== undefined && id !== value['id']) added.push(['id', id]);
   }
   const names = new Set(added.map(([name]) => name));
@@ -230,9 +234,8 @@ function findOas(texts: readonly (Buffer | undefined)[]): FoundOas | undefined {
 
 function readOas(found: FoundOas, options: { readonly unescapeDots: boolean }): Buffer | ItemProblem {
   if (found.text === undefined) return problem(`oas_doc: ${found.problem}`);
-  const reason = oasProblem(found.value);
-  if (reason !== undefined) return problem(`oas_doc.${reason}`);
-  return compactCopy(options.unescapeDots ? unescapeDots(found.text) : found.text);
+  const oas = decodeOas(options.unescapeDots ? unescapeDots(found.text) : found.text);
+  return oas.type === 'problem' ? problem(`oas_doc.${oas.reason}`) : compactCopy(oas.text);
 }
 
 function oasMember(text: Buffer): JsonMember | undefined {

@@ -2,107 +2,32 @@ import { z } from 'zod';
 import type { JsonObject } from './json-object.js';
 
 /**
- * What a gateway must be able to decode. It decodes a list of definitions in one go: one field of the wrong type
- * in one of them, or one malformed object id, and it refuses the whole list. So the types of long-standing fields
- * are checked, and nothing else: unknown fields pass, null passes wherever a gateway takes it.
- *
- * Source of names and types: the gateway's apidef, user and oas packages.
+ * What the hub itself reads of an item: who it is, whose, and who may see it. Whether gateways can decode the item is
+ * told from its bytes, see gateway-types/fit-for-gateways.ts; what is of no use to the hub is not looked at here.
  */
 const text = z.string().nullish();
 const flag = z.boolean().nullish();
-const number = z.number().nullish();
-const integer = z.number().refine(Number.isInteger, 'expected a whole number').nullish();
-const texts = z.array(z.string()).nullish();
-const textMap = z.record(z.string(), z.string()).nullish();
+/** Gateways read null in a list of texts as an empty text. */
+const texts = z
+  .array(
+    z
+      .string()
+      .nullable()
+      .transform((one) => one ?? ''),
+  )
+  .nullish();
 const anyObject = z.record(z.string(), z.unknown());
 const identifier = z.string().min(1, 'expected a text that is not empty');
-const objectId = z.string().regex(/^[0-9a-fA-F]{24}$/, 'expected 24 hex digits');
-
-const pathLists = z.looseObject({ ignored: texts, white_list: texts, black_list: texts });
-
-const version = z.looseObject({
-  name: text,
-  expires: text,
-  use_extended_paths: flag,
-  paths: pathLists.nullish(),
-  extended_paths: z.looseObject({ validate_json: z.array(anyObject).nullish(), cache: texts }).nullish(),
-  global_headers: textMap,
-  global_headers_remove: texts,
-  global_response_headers: textMap,
-  global_response_headers_remove: texts,
-  global_size_limit: integer,
-  override_target: text,
-});
-
-const authentication = z.looseObject({ auth_header_name: text, use_param: flag, use_cookie: flag });
 
 const owners = { user_owners: texts, user_group_owners: texts };
 
 export const apiShape = z.looseObject({
   api_id: identifier,
   org_id: identifier,
-  id: z.union([objectId, z.literal('')], 'expected 24 hex digits').nullish(),
   name: text,
-  slug: text,
-  domain: text,
-  protocol: text,
-  expiration: text,
-  listen_port: integer,
-  active: flag,
-  internal: flag,
   is_oas: flag,
-  use_keyless: flag,
-  use_oauth2: flag,
-  use_openid: flag,
-  use_basic_auth: flag,
-  use_standard_auth: flag,
-  use_mutual_tls_auth: flag,
-  enable_jwt: flag,
-  jwt_signing_method: text,
-  jwt_source: text,
-  jwt_identity_base_field: text,
-  jwt_policy_field_name: text,
-  jwt_default_policies: texts,
-  enable_context_vars: flag,
-  do_not_track: flag,
-  strip_auth_data: flag,
-  disable_rate_limit: flag,
-  disable_quota: flag,
-  session_lifetime: integer,
-  expire_analytics_after: integer,
-  client_certificates: texts,
-  certificates: texts,
-  upstream_certificates: textMap,
-  pinned_public_keys: textMap,
   tags: texts,
   tags_disabled: flag,
-  tag_headers: texts,
-  allowed_ips: texts,
-  blacklisted_ips: texts,
-  config_data: anyObject.nullish(),
-  auth: authentication.nullish(),
-  auth_configs: z.record(z.string(), authentication).nullish(),
-  definition: z
-    .looseObject({ location: text, key: text, name: text, default: text, versions: textMap })
-    .nullish(),
-  version_data: z
-    .looseObject({
-      not_versioned: flag,
-      default_version: text,
-      versions: z.record(z.string(), version).nullish(),
-    })
-    .nullish(),
-  proxy: z.looseObject({
-    listen_path: text,
-    target_url: text,
-    strip_listen_path: flag,
-    preserve_host_header: flag,
-    disable_strip_slash: flag,
-    enable_load_balancing: flag,
-    target_list: texts,
-  }),
-  global_rate_limit: z.looseObject({ rate: number, per: number }).nullish(),
-  cache_options: z.looseObject({ enable_cache: flag, cache_timeout: integer }).nullish(),
   ...owners,
 });
 
@@ -113,60 +38,18 @@ export const mergedApiShape = z.looseObject({
   ...owners,
 });
 
-export const oasShape = z.looseObject({
-  openapi: identifier,
-  info: anyObject,
-  paths: anyObject.nullish(),
-  'x-tyk-api-gateway': z.looseObject({
-    info: z.looseObject({ id: text, orgId: text, name: text }),
-    upstream: anyObject,
-    server: z.looseObject({ listenPath: z.looseObject({ value: text }) }),
-    middleware: anyObject.nullish(),
-  }),
-});
-
-export const policyShape = z.looseObject({
-  _id: objectId,
-  id: text,
-  org_id: identifier,
-  name: text,
-  rate: number,
-  per: number,
-  quota_max: integer,
-  quota_renewal_rate: integer,
-  throttle_interval: number,
-  throttle_retry_limit: integer,
-  max_query_depth: integer,
-  access_rights: z
-    .record(
-      z.string(),
-      z.looseObject({
-        api_id: text,
-        api_name: text,
-        versions: texts,
-        allowed_urls: z.array(z.looseObject({ url: text, methods: texts })).nullish(),
-        limit: anyObject.nullish(),
-        allowance_scope: text,
-      }),
-    )
-    .nullish(),
-  active: flag,
-  is_inactive: flag,
-  tags: texts,
-  key_expires_in: integer,
-  partitions: z.looseObject({ quota: flag, rate_limit: flag, acl: flag, per_api: flag }).nullish(),
-  last_updated: text,
-  meta_data: anyObject.nullish(),
-});
+/** Gateways know a policy by its `id`, and by its `_id` when that is empty. */
+export const policyShape = z
+  .looseObject({ _id: text, id: text, org_id: identifier, name: text })
+  .refine((policy) => Boolean(policy._id) || Boolean(policy.id), {
+    path: ['_id'],
+    message: 'expected 24 hex digits, or a text that is not empty in id',
+  });
 
 export const clientIdpShape = z.looseObject({
   client_idp_id: identifier,
   org_id: identifier,
   name: text,
-  issuer: text,
-  jwks_uri: text,
-  scope_claim_name: text,
-  api_mappings: z.record(z.string(), z.looseObject({ scope_to_policy: textMap })).nullish(),
   tags: texts,
   tags_disabled: flag,
   ...owners,
@@ -176,7 +59,6 @@ export const organisationShape = z.looseObject({
   id: identifier,
   owner_name: text,
   hybrid_enabled: flag,
-  event_options: anyObject.nullish(),
 });
 
 export const userShape = z

@@ -5,7 +5,10 @@ import { limits } from './limits.js';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** JSON text and what it says. `text` is every byte given, less a byte order mark. */
+/**
+ * JSON text and what it says. `text` is every byte given, less a byte order mark; what is not UTF-8 is replaced, as
+ * gateways do when they read it.
+ */
 export type ParsedJson =
   | { readonly text: Buffer; readonly value: JsonObject }
   | { readonly text?: undefined; readonly problem: string };
@@ -18,19 +21,20 @@ const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf]);
  * `what` is how it calls the text: `the file`.
  */
 export function parseJsonObject(bytes: Buffer, what: string): ParsedJson {
-  const text = bytes.subarray(0, 3).equals(byteOrderMark) ? bytes.subarray(3) : bytes;
-  if (!isUtf8(text)) return { problem: 'not UTF-8 text' };
-  if (jsonExceeds(text, bounds)) {
+  const given = bytes.subarray(0, 3).equals(byteOrderMark) ? bytes.subarray(3) : bytes;
+  if (jsonExceeds(given, bounds)) {
     const { values, depth } = bounds;
     return {
       problem: `more than ${values} values (catalogItemValuesMax), or nested deeper than ${depth} (catalogItemDepthMax)`,
     };
   }
-  const source = text.toString('utf8');
+  const source = given.toString('utf8');
+  const text = isUtf8(given) ? given : Buffer.from(source);
   let value: unknown;
   try {
     value = JSON.parse(source);
   } catch {
+    if (text !== given) return { problem: 'not UTF-8 text' };
     return { problem: source.trim() === '' ? `${what} is empty` : describeJsonError(source) };
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {

@@ -2,6 +2,7 @@ import type { DefinitionChange } from '../../domain/change.js';
 import { type Definition, type DefinitionKey, definitionKey } from '../../domain/definition.js';
 import type { OrganisationId } from '../../domain/identifiers.js';
 import type { Organisation, User } from '../../domain/organisation.js';
+import { refitDefinition } from '../../domain/refit-definition.js';
 import { describeError } from '../../errors/causeway-error.js';
 import type { Catalog, CatalogState, QuarantinedItem } from '../../ports/catalog.js';
 import type { CatalogCopy } from '../../ports/catalog-copy.js';
@@ -332,8 +333,14 @@ export class Distributor implements Component {
         this.#held.restore(definition.organisation, held);
         continue;
       }
+      const refitted = refitDefinition(definition);
+      if ('problem' in refitted) {
+        const { source } = definition;
+        this.#parts.log.error('not taken from the copy on disk', { source, reason: refitted.problem });
+        continue;
+      }
       const own = byOrganisation.get(definition.organisation) ?? new Map<DefinitionKey, Definition>();
-      own.set(definitionKey(definition.kind, definition.id), definition);
+      own.set(definitionKey(definition.kind, definition.id), refitted.definition);
       byOrganisation.set(definition.organisation, own);
     }
     for (const [organisation, own] of byOrganisation) {

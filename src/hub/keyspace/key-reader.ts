@@ -9,7 +9,7 @@ import type { Log, Obfuscate } from '../../ports/log.js';
 import type { Metrics } from '../../ports/metrics.js';
 import { SingleFlight } from '../../std/single-flight.js';
 import { TokenBucket } from '../../std/token-bucket.js';
-import { SessionOwners } from './session-owners.js';
+import { type SessionReading, SessionReadings } from './session-readings.js';
 
 export interface KeyReaderPorts {
   readonly store: KeyStore;
@@ -64,7 +64,7 @@ type Outcome = 'found' | 'not-found' | 'denied' | 'unreadable';
 export class KeyReader {
   readonly #ports: KeyReaderPorts;
   readonly #options: KeyReaderOptions;
-  readonly #owners = new SessionOwners();
+  readonly #sessions = new SessionReadings();
   /** By what is asked for: only equal questions share an answer. */
   readonly #reads = new Map<number, Reads>();
   readonly #denialLines: TokenBucket;
@@ -213,14 +213,22 @@ export class KeyReader {
         outcome = 'unreadable';
         continue;
       }
-      if (!this.#isInScope(identity, question.parsed, name, stored)) {
+      const { kind } = question.parsed;
+      const isSession = kind === 'session' || kind === 'bare';
+      const session =
+        isSession || kind === 'organisation-session' ? this.#sessions.read(name, stored.value) : undefined;
+      // The gate behind the store. Names that are not sessions have passed theirs before it.
+      if (isSession && session?.owner !== identity.organisation) {
         outcome = 'denied';
         continue;
       }
-      if (question.parsed.kind === 'session' || question.parsed.kind === 'bare') {
-        this.#ports.onSession?.(name.slice(sessionPrefix.length), identity.organisation);
-      }
-      const answer = question.parsed.kind === 'certificate' ? this.#inClear(name, stored) : stored;
+      if (isSession) this.#ports.onSession?.(name.slice(sessionPrefix.length), identity.organisation);
+      const answer =
+        session !== undefined
+          ? this.#decodable(name, stored, session)
+          : kind === 'certificate'
+            ? this.#inClear(name, stored)
+            : stored;
       if (answer !== undefined) {
         this.#ports.metrics.add('causeway_keys_read_total', foundLabels);
         return answer;
@@ -232,10 +240,21 @@ export class KeyReader {
     return undefined;
   }
 
-  /** The gate behind the store. Names that are not sessions have passed theirs before it. */
-  #isInScope(identity: WorkerIdentity, parsed: KeyName, name: string, { value }: StoredValue): boolean {
-    if (parsed.kind !== 'session' && parsed.kind !== 'bare') return true;
-    return this.#owners.ownerOf(name, value) === identity.organisation;
+  /** A gateway cannot use a session with a value of the wrong type, and says nothing of use about it. */
+  #decodable(
+    name: string,
+    stored: StoredValue,
+    { respelt, problem }: SessionReading,
+  ): StoredValue | undefined {
+    if (problem === undefined) return respelt === undefined ? stored : { ...stored, value: respelt };
+    if (this.#unreadableLines.take(this.#ports.clock.monotonicMs())) {
+      this.#ports.log.error('a session that no gateway can decode is answered as not found', {
+        code: 'STORE_ITEM_UNREADABLE',
+        name: this.#ports.obfuscate(name),
+        reason: problem,
+      });
+    }
+    return undefined;
   }
 
   /** Gateways of today refuse a certificate whose private key is still encrypted, so the hub decrypts it. */

@@ -1,3 +1,4 @@
+import { fitForGateways } from '../../domain/gateway-types/fit-for-gateways.js';
 import type { OrganisationId } from '../../domain/identifiers.js';
 import { applyEdits, membersOf, rootOf } from '../../domain/json-members.js';
 import { limits } from '../../domain/limits.js';
@@ -7,13 +8,21 @@ import { jsonExceeds } from '../../std/json-shape.js';
 const member = 'org_id';
 
 /**
- * The session as it may be stored for the organisation: `org_id` absent or empty is filled in, every other
- * byte stays. Throws REQUEST_INVALID when it is not a JSON object or names another organisation.
+ * The session as it may be stored for the organisation: `org_id` absent or empty is filled in, whole numbers are
+ * spelt as gateways read them, every other byte stays. Throws REQUEST_INVALID when it is not a JSON object, names
+ * another organisation, or is one that no gateway could decode.
  *
  * Gateways match member names ignoring case and let the last of several win, so other spellings and
  * repeats are refused: what the hub checks has to be what the gateway reads.
  */
 export function sessionForOrganisation(session: Buffer, organisation: OrganisationId): Buffer {
+  const owned = ownedSession(session, organisation);
+  const { text, problem } = fitForGateways('session', owned);
+  if (text !== undefined) return text;
+  throw new CausewayError('REQUEST_INVALID', `no gateway could decode the session: ${problem}`);
+}
+
+function ownedSession(session: Buffer, organisation: OrganisationId): Buffer {
   if (session.length > limits.sessionBytesMax) {
     throw new CausewayError(
       'LIMIT_EXCEEDED',

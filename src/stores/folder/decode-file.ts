@@ -2,11 +2,11 @@ import {
   type CatalogItem,
   decodeApi,
   decodeClientIdp,
+  decodeOas,
   decodeOrganisation,
   decodePolicy,
   decodeUser,
   type ItemProblem,
-  oasProblem,
   problem,
   type RawDefinition,
 } from '../../domain/catalog-item.js';
@@ -36,17 +36,12 @@ export function decodeFile(source: string, bytes: Buffer): FileItem {
     case 'users':
       return decodeUser(file.value);
     case 'apis':
-      return source.endsWith(oasSuffix) ? decodeOas(raw) : decodeClassic(raw);
+      return source.endsWith(oasSuffix) ? decodeOas(file.text) : decodeClassic(raw);
     case 'policies':
       return decodePolicy(raw);
     case 'client-idps':
       return decodeClientIdp(raw);
   }
-}
-
-function decodeOas({ value, text }: RawDefinition): FileItem {
-  const reason = oasProblem(value);
-  return reason === undefined ? { type: 'oas', text } : problem(reason);
 }
 
 function decodeClassic(raw: RawDefinition): FileItem {
@@ -69,9 +64,9 @@ function decodeMergedApi(raw: RawDefinition): FileItem {
 
   let oas: Buffer | undefined;
   if (value['is_oas'] === true && wrapper.value.oas) {
-    const reason = oasProblem(wrapper.value.oas);
-    if (reason !== undefined) return problem(`oas.${reason}`);
-    oas = cutOut(raw.text, 'oas');
+    const decoded = decodeOas(cutOut(raw.text, 'oas') ?? raw.text);
+    if (decoded.type === 'problem') return problem(`oas.${decoded.reason}`);
+    oas = decoded.text;
   }
   const item = decodeApi({ ...raw, value, text }, oas, wrapper.value, 'api_definition.');
   if (item.type === 'definition' && item.awaitsOas && wrapper.value.oas === null) {

@@ -98,7 +98,12 @@ describe('APIs', () => {
     [{ ...classic, api_id: undefined }, 'api_id: expected string'],
     [{ ...classic, api_id: '' }, 'api_id: expected a text that is not empty'],
     [{ ...classic, org_id: 7 }, 'org_id: expected string, received number'],
-    [{ ...classic, proxy: undefined }, 'proxy: expected object'],
+    [{ ...classic, proxy: 'x' }, 'proxy: expected object, received string'],
+    [
+      { ...classic, listen_port: 8080.5 },
+      'listen_port: expected a whole number of 64 bits, received another number',
+    ],
+    [{ ...classic, VERSION_DATA: 5 }, 'VERSION_DATA: expected object, received number'],
     [{ ...classic, proxy: { listen_path: 1 } }, 'proxy.listen_path: expected string, received number'],
     [{ ...classic, id: 'abc' }, 'id: expected 24 hex digits'],
     [{ ...classic, tags: 'eu' }, 'tags: expected array, received string'],
@@ -119,8 +124,8 @@ describe('APIs', () => {
       'oas: expected object, because api_definition.is_oas is true',
     ],
     [
-      { api_definition: { ...classic, is_oas: true }, oas: { openapi: '3.0.3' } },
-      'oas.info: expected object',
+      { api_definition: { ...classic, is_oas: true }, oas: { openapi: '3.0.3', info: 5 } },
+      'oas.info: expected object, received number',
     ],
   ])('are refused by field: case %#', (content, reason) => {
     expect(reasonOf('apis/a.json', content)).toBe(reason);
@@ -132,8 +137,8 @@ describe('APIs', () => {
       awaitsOas: true,
     });
     expect(decode('apis/a-oas.json', document)).toMatchObject({ type: 'oas' });
-    expect(reasonOf('apis/a-oas.json', { openapi: '3.0.3', info: {} })).toBe(
-      'x-tyk-api-gateway: expected object',
+    expect(reasonOf('apis/a-oas.json', { openapi: '3.0.3', info: {}, 'x-tyk-api-gateway': 'x' })).toBe(
+      'x-tyk-api-gateway: expected object, received string',
     );
   });
 
@@ -158,8 +163,8 @@ describe('policies, identity providers and people', () => {
     expect(decode('policies/gold.json', policy)).toMatchObject({
       definition: { kind: 'policy', id: policy._id },
     });
-    const idp = { client_idp_id: 'idp', org_id: 'org', name: 'IdP', tags: ['eu'], api_mappings: { a: null } };
-    expect(reasonOf('client-idps/idp.json', idp)).toBe('api_mappings.a: expected object, received null');
+    const idp = { client_idp_id: 'idp', org_id: 'org', name: 'IdP', tags: ['eu'], api_mappings: { a: 1 } };
+    expect(reasonOf('client-idps/idp.json', idp)).toBe('api_mappings.a: expected object, received number');
     expect(
       decode('client-idps/idp.json', { ...idp, api_mappings: { a: { scope_to_policy: { read: 'p' } } } }),
     ).toMatchObject({
@@ -192,9 +197,17 @@ describe('policies, identity providers and people', () => {
 
   it.each([
     ['policies/a.json', { ...policy, _id: 'abc' }, '_id: expected 24 hex digits'],
-    ['policies/a.json', { ...policy, _id: undefined }, '_id: expected string'],
+    [
+      'policies/a.json',
+      { ...policy, _id: undefined, id: '' },
+      '_id: expected 24 hex digits, or a text that is not empty in id',
+    ],
     ['policies/a.json', { ...policy, access_rights: [] }, 'access_rights: expected object, received array'],
-    ['policies/a.json', { ...policy, quota_max: 1.5 }, 'quota_max: expected a whole number'],
+    [
+      'policies/a.json',
+      { ...policy, quota_max: 1.5 },
+      'quota_max: expected a whole number of 64 bits, received another number',
+    ],
     ['client-idps/a.json', { org_id: 'org' }, 'client_idp_id: expected string'],
     ['organisations/a.json', {}, 'id: expected string'],
     [

@@ -121,10 +121,14 @@ describe('definitions', () => {
 
   it.each([
     ['apis', { ...api, is_oas: true }, 'oas_doc: expected object, because is_oas is true'],
-    ['apis', { ...api, is_oas: true, oas_doc: { openapi: '3' } }, 'oas_doc.info: expected object'],
+    [
+      'apis',
+      { ...api, is_oas: true, oas_doc: { openapi: 3 } },
+      'oas_doc.openapi: expected string, received number',
+    ],
     ['apis', { ...api, is_oas: true, oas_doc: '{' }, 'oas_doc: not JSON: close brace expected at 1:2'],
     ['policies', { _id: 'gold', org_id: 'org' }, '_id: expected 24 hex digits'],
-    ['apis', { api_id: 'a', org_id: 'org' }, 'proxy: expected object'],
+    ['apis', { api_id: 'a', org_id: 'org', proxy: 1 }, 'proxy: expected object, received number'],
   ] as const)('%s %j: %s', (table, fields, reason) => {
     expect(decode(table, fields)).toEqual({ type: 'problem', reason });
   });

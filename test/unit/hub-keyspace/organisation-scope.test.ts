@@ -47,7 +47,7 @@ const entry: fc.Arbitrary<Entry> = fc.oneof(
     value: JSON.stringify({ meta: { org_id: 'acme', meta }, org_id: owner }),
     owner,
   })),
-  organisation.map((owner) => ({ name: `orgkey.${owner}`, value: `session of ${owner}`, owner })),
+  organisation.map((owner) => ({ name: `orgkey.${owner}`, value: `{"alias":"session of ${owner}"}`, owner })),
   fc.tuple(organisation, digest).map(([owner, sum]) => ({
     name: `cert-raw-${owner}${sum}`,
     value: `certificate ${sum} of ${owner}`,

@@ -1,0 +1,3 @@
+module causeway.test/gatewaytypes
+
+go 1.20
