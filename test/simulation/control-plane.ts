@@ -150,7 +150,7 @@ export class ControlPlane {
     const { random } = this.#world;
     this.#version += 1;
     const filler = 'x'.repeat(random.chance(0.2) ? random.between(300, 900) : 0);
-    const body = Buffer.from(JSON.stringify({ org: organisation, id, version: this.#version, filler }));
+    const body = Buffer.from(JSON.stringify({ org: organisation, name: id, version: this.#version, filler }));
     const oas =
       kind === 'api' && random.chance(0.3) ? Buffer.from(`{"openapi":"3.${this.#version}"}`) : undefined;
     return {

@@ -325,7 +325,8 @@ export class Distributor implements Component {
     for (const definition of definitions) {
       const noted = readUnsettledNote(definition);
       if (noted !== undefined) {
-        this.#unsettled.set(definition.organisation, noted);
+        const known = this.#unsettled.get(definition.organisation) ?? [];
+        this.#unsettled.set(definition.organisation, [...known, ...noted]);
         continue;
       }
       const held = readHeldNote(definition);
@@ -334,6 +335,7 @@ export class Distributor implements Component {
         continue;
       }
       const refitted = refitDefinition(definition);
+      if ('problem' in refitted || refitted.definition !== definition) this.#settleLater(definition);
       if ('problem' in refitted) {
         const { source } = definition;
         this.#parts.log.error('not taken from the copy on disk', { source, reason: refitted.problem });
@@ -346,6 +348,19 @@ export class Distributor implements Component {
     for (const [organisation, own] of byOrganisation) {
       this.#snapshots.set(organisation, { organisation, revision: 1, definitions: own });
     }
+  }
+
+  /** Workers hold it as it was kept: they are told what has become of it, though catalog and memory agree. */
+  #settleLater({ organisation, kind, id, visibility }: Definition): void {
+    const change: DefinitionChange = {
+      type: 'definition',
+      kind,
+      id,
+      hash: undefined,
+      before: visibility,
+      after: undefined,
+    };
+    this.#unsettled.set(organisation, [...(this.#unsettled.get(organisation) ?? []), change]);
   }
 
   #inForceFrom(source: string): readonly Definition[] {

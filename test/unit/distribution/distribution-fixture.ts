@@ -21,7 +21,8 @@ export function definition(
   id: string,
   { version = 1, organisation = acme, ...visibility }: DefinitionOptions = {},
 ): Definition {
-  const body = Buffer.from(JSON.stringify({ id, version }));
+  // Not by `id`: in an API that is 24 hex digits, and nothing else is served.
+  const body = Buffer.from(JSON.stringify({ name: id, version }));
   return {
     kind,
     id,

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { definitionKey } from '../../../src/domain/definition.js';
 import { FakeClock, settle } from '../../memory/fake-clock.js';
 import { storeAway } from '../../memory/memory-store.js';
 import {
@@ -265,6 +266,22 @@ describe('Distributor', () => {
       expect(hub.inForce()).toEqual(['a', 'b']);
       expect(hub.people.at(-1)).toEqual({ organisations: [organisation()], users: [user('u')] });
       expect(hub.distributor.notReady()).toContain('does not answer');
+    });
+
+    it('of an earlier release takes nothing that gateways refuse, and tells who has it', async () => {
+      const misfit = (body: string) => ({ ...a, body: Buffer.from(body), hash: 'of an earlier release' });
+      await hub.start(misfit('{"listen_port":"x"}'), b);
+      hub.catalog.remove(a);
+      await hub.restart();
+      expect(hub.inForce()).toEqual(['b']);
+      expect((await hub.loggedShort()).at(-1)).toBe('-a');
+      await hub.put(misfit('{"listen_port":8e3}'));
+      hub.catalog.put(misfit('{"listen_port":8000}'));
+      await hub.restart();
+      expect(hub.distributor.definitionOf(acme, definitionKey('api', 'a'))?.body.toString()).toBe(
+        '{"listen_port":8000}',
+      );
+      expect((await hub.loggedShort()).at(-1)).toBe('+a');
     });
 
     it('holds no note of a change when it is read after a crash', async () => {
