@@ -3,8 +3,10 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type GatewayRoot, gatewayRoots, gatewayTypes } from '../../src/domain/gateway-types/gateway-type.js';
+import { findGo } from '../services/go.js';
 
-export const hasGo = spawnSync('go', ['version']).status === 0;
+const go = await findGo('the structures of gateways, decoded by Go');
+export const hasGo = go !== undefined;
 
 /** What a list of APIs holds besides. */
 export type DecoderRoot = GatewayRoot | 'x-tyk-api-gateway' | `list-of-${GatewayRoot | 'merged'}`;
@@ -16,7 +18,7 @@ export class GatewayDecoder {
   constructor() {
     cpSync(resolve(import.meta.dirname, 'gatewaytypes'), this.#folder, { recursive: true });
     writeFileSync(join(this.#folder, 'types.go'), goTypes());
-    execFileSync('go', ['build', '-o', 'decoder', '.'], { cwd: this.#folder, stdio: 'inherit' });
+    execFileSync(go ?? 'go', ['build', '-o', 'decoder', '.'], { cwd: this.#folder, stdio: 'inherit' });
   }
 
   /** For each text whether Go decodes it: `undefined`, or what it says. */

@@ -256,9 +256,9 @@ export class GatewayTextWalk {
 
   #isWithin(token: string, whole: string | undefined, { from, to }: IntegerType): boolean {
     if (this.#top?.strict) {
-      // Such a map has gone through floating point by the time an integer is made of it.
-      const value = Number(token);
-      return Number.isInteger(value) && BigInt(value) >= from && BigInt(value) <= to;
+      // Such a map has gone through floating point, and been written anew, by the time an integer is made of it.
+      const rewritten = String(Number(token));
+      return isInteger(rewritten) && BigInt(rewritten) >= from && BigInt(rewritten) <= to;
     }
     if (whole === undefined || whole.length > integerLengthMax) return false;
     const value = BigInt(whole);
