@@ -10,8 +10,12 @@ import type { View } from './view-registry.js';
 
 /** Two signals to one worker are at least this far apart: a burst of edits is one reload. */
 const signalGapMs = 1_000;
-/** A worker that was told and has not fetched is told again after this. */
-const repeatAfterMs = 30_000;
+/** A worker that was told and has not fetched is told again after this: the first time, the second, and from then on. */
+const repeatAfterMs = [5_000, 10_000, 30_000] as const;
+/** Of the time after which a worker gave up on a poll, so much is used from then on: the answer has a way to go. */
+const patienceShare = 0.7;
+/** Nobody gives up so soon: a poll that follows another one so closely has some other reason. */
+const patienceMsMin = 1_000;
 /** A worker of which nothing is known should have fetched within this time of its first poll. */
 const fetchExpectedMs = 30_000;
 /** What no content hashes to. */
@@ -34,11 +38,19 @@ interface Watcher {
   readonly fetchedAt: Map<DefinitionKind, number>;
   /** What it has is known, not supposed. */
   isCertain: boolean;
-  signalled: { readonly content: string; readonly atMs: number } | undefined;
+  /** By the kinds that a poll watches. */
+  readonly signalled: Map<
+    string,
+    { readonly content: string; readonly atMs: number; readonly times: number }
+  >;
+  /** How long its polls can be held; it gave up on longer ones. */
+  patienceMs: number;
 }
 
 interface Waiting {
   readonly watcher: Watcher;
+  /** Monotonic. */
+  readonly sinceMs: number;
   readonly kinds: readonly DefinitionKind[];
   readonly answer: (changed: boolean) => void;
   readonly holdTimer: Timer;
@@ -53,6 +65,11 @@ interface Waiting {
  * wakes nobody, and an edit made between a fetch and the next poll is noticed. The answer comes at once, but
  * never twice for the same content unless the worker has not fetched it for {@link repeatAfterMs}; otherwise
  * the poll is held for its whole time, because an early "no" makes a gateway spin.
+ *
+ * A worker has one poll of a kind at a time. When a newer one comes while an older is held, the worker has given the
+ * older up: nobody takes its answer, so it is ended with "no", and how long the worker was willing to wait is known
+ * from then on: its polls are held for less. An answer that met nobody all the same is repeated, since nothing was
+ * fetched.
  *
  * A worker that this process has not seen fetch is looked up in the definition cursors: it may have fetched
  * before a restart. If nothing is known there either, it is given time to fetch, and then told to.
@@ -105,6 +122,10 @@ export class ReloadSignals {
     const watcher = this.#watcherOf(holder);
     const all = this.#waiting.get(organisation) ?? new Set<Waiting>();
     this.#waiting.set(organisation, all);
+    const nowMs = this.#parts.clock.monotonicMs();
+    for (const older of [...all]) {
+      if (older.watcher === watcher && sameKinds(older.kinds, kinds)) this.#givenUp(older, nowMs);
+    }
     const end = () => {
       waiting.holdTimer.cancel();
       waiting.dueTimer?.cancel();
@@ -114,8 +135,15 @@ export class ReloadSignals {
       end();
       answer(changed);
     };
-    const holdTimer = this.#parts.clock.after(holdMs, () => finish(false));
-    const waiting: Waiting = { watcher, kinds, answer: finish, holdTimer, dueTimer: undefined };
+    const holdTimer = this.#parts.clock.after(Math.min(holdMs, watcher.patienceMs), () => finish(false));
+    const waiting: Waiting = {
+      watcher,
+      sinceMs: nowMs,
+      kinds,
+      answer: finish,
+      holdTimer,
+      dueTimer: undefined,
+    };
     all.add(waiting);
     this.#begin(holder, watcher, kinds);
     this.#consider(waiting);
@@ -150,6 +178,16 @@ export class ReloadSignals {
     this.#parts.cursors.forget(watcher.holder).catch((thrown: unknown) => {
       this.#parts.log.debug('a cursor was not removed', { reason: describeError(thrown) });
     });
+  }
+
+  /** Its worker asks anew, so it waits for the answer no longer. */
+  #givenUp(older: Waiting, nowMs: number): void {
+    const waitedMs = nowMs - older.sinceMs;
+    if (waitedMs >= patienceMsMin) {
+      const { watcher } = older;
+      watcher.patienceMs = Math.min(watcher.patienceMs, Math.floor(waitedMs * patienceShare));
+    }
+    older.answer(false);
   }
 
   /** Finds out what a worker has that has not fetched from this process. */
@@ -200,8 +238,9 @@ export class ReloadSignals {
     if (hashes === undefined || !kinds.some((kind) => watcher.has.get(kind) !== hashes[kind])) return;
     const content = kinds.map((kind) => hashes[kind]).join(' ');
     const nowMs = this.#parts.clock.monotonicMs();
-    const { signalled } = watcher;
-    const pauseMs = signalled?.content === content ? repeatAfterMs : signalGapMs;
+    const signalled = watcher.signalled.get(kinds.join(' '));
+    const repeats = signalled?.content === content ? signalled.times : 0;
+    const pauseMs = repeatAfterMs[Math.min(repeats, repeatAfterMs.length) - 1] ?? signalGapMs;
     const dueMs = signalled === undefined ? nowMs : signalled.atMs + pauseMs;
     waiting.dueTimer?.cancel();
     waiting.dueTimer = undefined;
@@ -209,7 +248,7 @@ export class ReloadSignals {
       waiting.dueTimer = this.#parts.clock.after(dueMs - nowMs, () => this.#consider(waiting));
       return;
     }
-    watcher.signalled = { content, atMs: nowMs };
+    watcher.signalled.set(kinds.join(' '), { content, atMs: nowMs, times: repeats + 1 });
     waiting.answer(true);
   }
 
@@ -235,9 +274,14 @@ export class ReloadSignals {
       has: new Map(),
       fetchedAt: new Map(),
       isCertain: false,
-      signalled: undefined,
+      signalled: new Map(),
+      patienceMs: Number.POSITIVE_INFINITY,
     };
     this.#watchers.set(holder.member, watcher);
     return watcher;
   }
+}
+
+function sameKinds(one: readonly DefinitionKind[], other: readonly DefinitionKind[]): boolean {
+  return one.length === other.length && one.every((kind, index) => kind === other[index]);
 }

@@ -14,8 +14,8 @@ const batchEntriesMax = 1_000;
 const lookAheadEntriesMax = 5_000;
 /** A member that does not return for its batch within this time is taken for lost. */
 const returnTimeoutMs = 60_000;
-/** An answer later than this may have met a caller that had given up. */
-const answerDelayMaxMs = 10_000;
+/** An answer later than this may have met a caller that had given up: gateways are run with calls of 3 s. */
+const answerDelayMaxMs = 2_500;
 
 /** Ends the name of a second cursor: how far events that may not be repeated were handed out. */
 export const onceSuffix = '\u0000once';

@@ -208,17 +208,91 @@ describe('a burst of edits', () => {
     expect(third.answer).toBe(false);
   });
 
-  test('is repeated after half a minute to a worker that has not fetched', async () => {
+  test('is repeated to a worker that has not fetched, soon at first and then less often', async () => {
     const who = holder('a', 'eu');
     await fetchAll(who);
     await put('api', 'one', '1', 'eu');
-    expect(new Waiter(who).answer).toBe(true);
-    const second = new Waiter(who);
-    await clock.advanceAsync(holdMs);
-    expect(second.answer).toBe(false);
-    const third = new Waiter(who);
+    const toldAtMs: number[] = [];
+    const startMs = clock.monotonicMs();
+    for (let count = 0; count < 8; count++) {
+      const waiter = new Waiter(who);
+      while (waiter.answer === undefined) await clock.advanceAsync(1_000);
+      if (waiter.answer === true) toldAtMs.push((waiter.atMs ?? startMs) - startMs);
+    }
+    expect(toldAtMs).toEqual([0, 5_000, 15_000, 45_000, 75_000]);
+  });
+});
+
+describe('a poll that its caller gave up', () => {
+  /** A gateway: it gives up on a poll after its timeout and asks anew. Resolves when it was told of a reload. */
+  async function pollUntilTold(who: DefinitionHolder, timeoutMs: number, onPoll: (heldMs: number) => void) {
+    for (;;) {
+      const sinceMs = clock.monotonicMs();
+      const waiter = new Waiter(who);
+      while (waiter.answer === undefined && clock.monotonicMs() - sinceMs < timeoutMs) {
+        await clock.advanceAsync(Math.min(50, timeoutMs));
+      }
+      const heldMs = clock.monotonicMs() - sinceMs;
+      onPoll(heldMs);
+      // What comes later than its timeout it does not look at.
+      if (waiter.answer === true && heldMs < timeoutMs) return;
+    }
+  }
+
+  test.each([30_000, 10_000, 5_000, 3_000])(
+    'with calls of %i ms hears of an edit at once',
+    async (timeoutMs) => {
+      const who = holder('a', 'eu');
+      await fetchAll(who);
+      let editedAtMs = 0;
+      let timeouts = 0;
+      let polls = 0;
+      const told = pollUntilTold(who, timeoutMs, (heldMs) => {
+        polls += 1;
+        if (heldMs >= timeoutMs) timeouts += 1;
+        if (polls !== 4) return;
+        editedAtMs = clock.monotonicMs() + 500;
+        clock.after(500, () => void put('api', 'one', 'x', 'eu'));
+      });
+      await told;
+      expect(clock.monotonicMs() - editedAtMs).toBeLessThanOrEqual(100);
+      // The first of them told how long the others may be held.
+      expect(timeouts).toBe(timeoutMs < holdMs ? 1 : 0);
+    },
+  );
+
+  test('takes no signal from the one that replaced it', async () => {
+    const who = holder('a', 'eu');
+    await fetchAll(who);
+    const older = new Waiter(who);
     await clock.advanceAsync(10_000);
-    expect(third.answer).toBe(true);
+    const newer = new Waiter(who);
+    expect(older.answer).toBe(false);
+    await put('api', 'one', 'x', 'eu');
+    expect(newer.answer).toBe(true);
+  });
+
+  test('that went out late is repeated, for nothing was fetched', async () => {
+    const who = holder('a', 'eu');
+    await fetchAll(who);
+    const lost = new Waiter(who);
+    await clock.advanceAsync(10_050);
+    // The caller has been gone for 50 ms, and its next poll is not here yet.
+    await put('api', 'one', 'x', 'eu');
+    expect(lost.answer).toBe(true);
+    const next = new Waiter(who);
+    await clock.advanceAsync(5_000);
+    expect(next.answer).toBe(true);
+  });
+
+  test('teaches nothing when the next one comes for another reason', async () => {
+    const who = holder('a', 'eu');
+    await fetchAll(who);
+    new Waiter(who);
+    await clock.advanceAsync(200);
+    const waiter = new Waiter(who);
+    await clock.advanceAsync(holdMs - 1);
+    expect(waiter.answer).toBeUndefined();
   });
 });
 
