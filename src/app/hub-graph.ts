@@ -40,6 +40,7 @@ import { TlsFiles } from '../transport/tls/tls-files.js';
 import { buildKeySignals } from './control-plane-signals.js';
 import { buildGorpcGraph, type GorpcGraph } from './gorpc-graph.js';
 import { isInternalCursor } from './internal-cursors.js';
+import { SettingsSurvey, type SurveyedStores } from './settings-survey.js';
 
 /** Workers that logged in with a key that was then changed keep their stream this long, to hear of the new one. */
 const changedKeyGraceMs = 5 * 60_000;
@@ -59,6 +60,10 @@ export interface HubStores {
   readonly pokeCatalog?: (() => void) | undefined;
   /** Undefined: the control plane tells nothing by itself. */
   readonly signals?: ControlPlaneSignals | undefined;
+  /** What the settings can be held against. */
+  readonly keyStoreFacts?: SurveyedStores['keyStoreFacts'];
+  readonly catalogClockMs?: SurveyedStores['catalogClockMs'];
+  readonly notifications?: SurveyedStores['notifications'];
 }
 
 export interface HubEnvironment {
@@ -90,6 +95,7 @@ export interface HubGraph {
   readonly lookThrough: LookThrough | undefined;
   readonly drain: AnalyticsDrain;
   readonly zoneLags: ZoneLags;
+  readonly settings: SettingsSurvey;
   readonly grpc: GrpcTransport;
   readonly gorpc: GorpcGraph;
   readonly listener: WorkerListener;
@@ -240,11 +246,20 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
     },
     ports,
   );
+  const settings = new SettingsSurvey(
+    configuration,
+    {
+      ...stores,
+      organisations: () => (distributor.notReady() === undefined ? distributor.organisations() : undefined),
+    },
+    { clock, log },
+  );
   const components = [
     loops,
     stores.sink,
     drain,
     distributor,
+    settings,
     fanout,
     ...(intended === undefined ? [] : [intended]),
     ...(signalGraph?.components ?? []),
@@ -264,6 +279,7 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
     lookThrough: signalGraph?.lookThrough,
     drain,
     zoneLags,
+    settings,
     grpc,
     gorpc,
     listener,

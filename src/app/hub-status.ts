@@ -27,6 +27,7 @@ export async function readReadiness(graph: HubGraph, clock: Clock): Promise<Read
       component('rpc', graph.listener.notReady() === undefined),
       component('connections', graph.listener.nearBound() === undefined),
       ...stalledLoops(graph, clock),
+      ...unfitSettings(graph, clock),
     ],
   };
 }
@@ -36,6 +37,19 @@ function stalledLoops({ loops }: HubGraph, clock: Clock): readonly ComponentHeal
   return loops
     .stalled()
     .map(({ name }) => ({ name: `loop:${name}`, status: 'fail', observedAtMs: clock.nowMs() }));
+}
+
+/** One for each setting that cannot be right beside what the stores hold. */
+function unfitSettings({ settings }: HubGraph, clock: Clock): readonly ComponentHealth[] {
+  return settings
+    .doubts()
+    .filter(({ refuses }) => refuses)
+    .map(({ option, text }) => ({
+      name: `setting:${option}`,
+      status: 'fail',
+      observedAtMs: clock.nowMs(),
+      reason: text,
+    }));
 }
 
 /** What `causeway status` shows. */
@@ -80,6 +94,7 @@ export async function describeStatus(
       trouble,
       refused: refused ?? null,
     })),
+    settings: graph.settings.doubts().map(({ refuses, text }) => ({ ready: !refuses, text })),
     zones: lags.map(({ organisation, zone, workers, entries, seconds }) => ({
       organisation,
       zone,

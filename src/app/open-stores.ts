@@ -52,12 +52,17 @@ export async function openStores(
     let keyStore: KeyStore = embedded.keyStore;
     let announcedWrites: AnnouncedWrites | undefined = embedded.announcedWrites;
     let signals: ControlPlaneSignals | undefined;
+    let evidence: Pick<HubStores, 'keyStoreFacts' | 'notifications'> = {};
     if (storageType === 'redis') {
       const redis = await openRedis(environment);
       opened.push(redis.close);
       keyStore = redis.store;
       announcedWrites = undefined;
       signals = redis.signals;
+      evidence = {
+        keyStoreFacts: () => redis.store.facts(),
+        notifications: () => redis.signals.signatures(),
+      };
     }
     if (analytics.type !== 'embedded') {
       log.info('the catalog is read from the database; analytics are kept in the data folder', {
@@ -70,6 +75,8 @@ export async function openStores(
       ...{ changeLog, announcedWrites, spool, quarantine, sink, catalogCopy, keyStore, signals },
       catalog: catalog.store,
       pokeCatalog: catalog.poke,
+      catalogClockMs: catalog.clockMs,
+      ...evidence,
       replaced,
       standalone: storageType === 'embedded' && analytics.type === 'embedded',
       close,
@@ -82,7 +89,9 @@ export async function openStores(
 
 async function openCatalog(
   environment: HubEnvironment,
-): Promise<Opened<Catalog> & { readonly poke?: () => void }> {
+): Promise<
+  Opened<Catalog> & { readonly poke?: () => void; readonly clockMs?: () => Promise<number | undefined> }
+> {
   const { configuration, clock, log, metrics } = environment;
   const ports = { clock, log, metrics };
   const { type } = configuration.analytics;
@@ -96,15 +105,12 @@ async function openCatalog(
     type === 'postgres'
       ? (await import('../stores/postgres/postgres-catalog.js')).openPostgresCatalog(configuration, database)
       : (await import('../stores/mongodb/mongo-catalog.js')).openMongoCatalog(configuration, database);
-  return { store: catalog, poke: () => catalog.poke(), close: () => catalog.stop(clock.monotonicMs()) };
+  const clockMs = () => catalog.wallClockMs();
+  const close = () => catalog.stop(clock.monotonicMs());
+  return { store: catalog, poke: () => catalog.poke(), clockMs, close };
 }
 
-async function openRedis({
-  configuration,
-  clock,
-  log,
-  loops,
-}: HubEnvironment): Promise<Opened<KeyStore> & { readonly signals: ControlPlaneSignals }> {
+async function openRedis({ configuration, clock, log, loops }: HubEnvironment) {
   const [{ RedisKeyStore }, { KeyspaceSignals }] = await Promise.all([
     import('../stores/redis/redis-key-store.js'),
     import('../stores/redis/keyspace-signals.js'),

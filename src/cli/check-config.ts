@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { Configuration } from '../config/configuration.js';
-import type { Problem } from '../config/finding.js';
+import type { Problem, Warning } from '../config/finding.js';
 import { readConfigurationFile } from '../config/load-configuration.js';
 import { parseConfiguration } from '../config/parse-configuration.js';
 import { exitCodes } from '../errors/catalogue.js';
@@ -37,10 +37,12 @@ export async function checkConfig(
     defaults: configurationDefaults(options),
     knownEnvironmentNames: commandEnvironmentNames,
   });
-  const { warnings } = parsed;
-  const unusable =
-    options.connect === true && parsed.problems.length === 0 ? await storeProblems(parsed.configuration) : [];
-  const problems = [...parsed.problems, ...unusable];
+  const found =
+    options.connect === true && parsed.problems.length === 0
+      ? await storeFindings(parsed.configuration)
+      : { problems: [], warnings: [] };
+  const warnings = [...parsed.warnings, ...found.warnings];
+  const problems = [...parsed.problems, ...found.problems];
   const ok = problems.length === 0;
   if (options.json === true) await writeJson(context.stdout, { ok, problems, warnings });
   else {
@@ -55,7 +57,9 @@ export async function checkConfig(
 }
 
 /** What connecting finds, in the form of what reading finds. */
-async function storeProblems(configuration: Configuration): Promise<readonly Problem[]> {
+async function storeFindings(
+  configuration: Configuration,
+): Promise<{ readonly problems: readonly Problem[]; readonly warnings: readonly Warning[] }> {
   // Loaded late: the drivers cost half a second.
   const [{ checkStores }, { SystemClock }, { createPinoLog }] = await Promise.all([
     import('../app/check-stores.js'),
@@ -63,6 +67,10 @@ async function storeProblems(configuration: Configuration): Promise<readonly Pro
     import('../telemetry/pino-log.js'),
   ]);
   const log = createPinoLog({ level: 'error', destination: 'stderr' });
-  const lines = await checkStores(configuration, new SystemClock(), log);
-  return lines.map((text) => ({ path: /^[a-z_.]+/.exec(text)?.[0] ?? '', text }));
+  const { problems, warnings } = await checkStores(configuration, new SystemClock(), log);
+  const pathOf = (text: string) => /^[a-z_.]+/.exec(text)?.[0] ?? '';
+  return {
+    problems: problems.map((text) => ({ path: pathOf(text), text })),
+    warnings: warnings.map((text) => ({ kind: 'doubted', path: pathOf(text), text })),
+  };
 }

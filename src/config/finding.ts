@@ -15,7 +15,9 @@ export interface Warning {
     | 'fallback'
     | 'conflict'
     | 'repeated'
-    | 'placeholder';
+    | 'placeholder'
+    /** Does not seem to fit what a store holds. */
+    | 'doubted';
   /** Option path, or the unknown name. */
   readonly path: string;
   readonly text: string;

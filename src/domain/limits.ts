@@ -72,6 +72,10 @@ export const limits = {
   sessionOwnersMax: 5_000,
   /** Key events of the control plane that wait to be looked at; beyond it whole organisations are looked through. */
   keySignalsMax: 100_000,
+  /** Names of one kind that a look at the key store takes as evidence of how it is set up. */
+  evidenceNamesMax: 1_000,
+  /** Steps of a scan that such a look takes for one kind of name, each through 500 slots. */
+  evidenceScansMax: 40,
   /** Keys whose owner is remembered for the time when they are gone; the least recently seen are forgotten. */
   keyOwnersMax: 500_000,
   /** Key writes that may have happened and are not in the change log yet, as a store is away; more are refused. */

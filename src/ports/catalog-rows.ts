@@ -42,6 +42,8 @@ export interface CatalogRows {
    * kind of database never does. Quietly does nothing on a server that cannot.
    */
   watch?(onChange: () => void): () => void;
+  /** The server's wall clock, in ms since 1970. */
+  wallClockMs?(): Promise<number>;
   /** Lets go of connections. May be called twice. */
   close(): Promise<void>;
 }

@@ -34,6 +34,8 @@ export interface RowCatalogParts {
 /** A catalog that can be told to look at once: something else has heard that the control plane changed. */
 export interface PokedCatalog extends Catalog, Component {
   poke(): void;
+  /** The wall clock of its server, in ms since 1970; undefined: this kind of server is not asked. */
+  wallClockMs(): Promise<number | undefined>;
 }
 
 /** One row as it was when it was last read. */
@@ -112,6 +114,10 @@ export class RowCatalog implements PokedCatalog {
 
   notReady(): string | undefined {
     return this.#failure;
+  }
+
+  async wallClockMs(): Promise<number | undefined> {
+    return this.#parts.rows.wallClockMs?.();
   }
 
   load(lastGood: (source: string) => readonly Definition[]): Promise<CatalogState> {

@@ -150,7 +150,9 @@ export class Authenticator {
     if (organisation?.hybridEnabled !== true) {
       throw new CausewayError(
         'ORGANISATION_REFUSED',
-        `organisation ${user.organisation} is not ${organisation === undefined ? 'known' : 'hybrid-enabled'}`,
+        organisation === undefined
+          ? `organisation ${user.organisation} is not known`
+          : `organisation ${user.organisation} is not hybrid-enabled: set hybrid_enabled in its record at the control plane`,
       );
     }
     const identity: WorkerIdentity = {

@@ -122,6 +122,15 @@ export class MongoCatalogRows implements CatalogRows {
     }
   }
 
+  async wallClockMs(): Promise<number> {
+    try {
+      const { localTime } = await (await this.#mongo.database()).command({ hello: 1 });
+      return localTime instanceof Date ? localTime.getTime() : Number.NaN;
+    } catch (thrown) {
+      throw this.#mongo.explain(thrown);
+    }
+  }
+
   async close(): Promise<void> {
     this.#follower?.stop();
     await this.#mongo.close();

@@ -92,6 +92,17 @@ export class PostgresCatalogRows implements CatalogRows {
     }
   }
 
+  async wallClockMs(): Promise<number> {
+    try {
+      const [row] = await this.#postgres.run((session) =>
+        session.list('select extract(epoch from clock_timestamp()) * 1000'),
+      );
+      return Number(row?.[0]);
+    } catch (thrown) {
+      throw this.#postgres.explain(thrown);
+    }
+  }
+
   close(): Promise<void> {
     return this.#postgres.close();
   }
@@ -152,7 +163,12 @@ export class PostgresCatalogRows implements CatalogRows {
           category: category ?? '',
         }),
       );
-      const plan = planTable(table, columns, this.#renamed.get(table) ?? new Map());
+      const renamed = this.#renamed.get(table) ?? new Map<string, string>();
+      for (const [column, field] of renamed) {
+        if (columns.some((one) => one.name === column)) continue;
+        throw this.#unfit(`${table}.${field}=${column}`, name, columns);
+      }
+      const plan = planTable(table, columns, renamed);
       if (typeof plan === 'string') throw this.#unavailable(`the table ${name} ${plan}`);
       const version = await versionOf(session, sqlName, kind);
       return { table, sqlName, name, version, plan, ...(await keyOf(session, oid, columns)) };
@@ -164,6 +180,15 @@ export class PostgresCatalogRows implements CatalogRows {
     throw this.#unavailable(
       `the user ${user} finds no table ${candidates.join(' or ')} in the database ${database}; ` +
         `correct dbname or search_path, or name the table in causeway.catalog_tables.${table}`,
+    );
+  }
+
+  /** A name that matches nothing would be ignored, and the field be missing without a word. */
+  #unfit(entry: string, table: string, columns: readonly Column[]): CausewayError {
+    const names = columns.map(({ name }) => name).slice(0, 40);
+    return new CausewayError(
+      'STORE_UNAVAILABLE',
+      `causeway.catalog_columns: ${entry}: the table ${table} has no such column; it has ${names.join(', ')}`,
     );
   }
 

@@ -43,6 +43,8 @@ export class KeyspaceSignals implements ControlPlaneSignals {
   #turn = 0;
   #told: string | undefined;
   #closed = false;
+  #refused = 0;
+  #accepted = 0;
 
   constructor(access: RedisAccess, options: KeyspaceSignalsOptions) {
     this.#access = access;
@@ -57,6 +59,12 @@ export class KeyspaceSignals implements ControlPlaneSignals {
       () => this.#pingLater(),
       (error: unknown) => this.#failed(error),
     );
+  }
+
+  /** How many notifications were signed as `nodeSecret` wants it. Undefined: nobody looks. */
+  signatures(): { readonly refused: number; readonly accepted: number } | undefined {
+    if (this.#options.nodeSecret === '') return undefined;
+    return { refused: this.#refused, accepted: this.#accepted };
   }
 
   close(): void {
@@ -106,10 +114,12 @@ export class KeyspaceSignals implements ControlPlaneSignals {
   #notified(text: string): void {
     const reading = readNotification(text, this.#options);
     if ('signals' in reading) {
+      this.#accepted += 1;
       for (const signal of reading.signals) this.#emit(signal);
       return;
     }
     const { nothing, command } = reading;
+    if (nothing === 'refused') this.#refused += 1;
     if (nothing === 'ignored' || !this.#lines.take(this.#options.clock.monotonicMs())) return;
     if (nothing === 'refused') {
       this.#options.log.warn(

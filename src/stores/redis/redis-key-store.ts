@@ -1,10 +1,13 @@
 import { type ChainableCommander, Cluster, type Redis } from 'ioredis';
 import { limits } from '../../domain/limits.js';
 import { CausewayError } from '../../errors/causeway-error.js';
+import type { Clock } from '../../ports/clock.js';
 import type { KeyStore, ReadOptions, StoredValue } from '../../ports/key-store.js';
+import type { KeyStoreFacts } from '../../ports/key-store-facts.js';
 import type { RedisClient } from './create-client.js';
 import { ReadBatches } from './read-batches.js';
 import type { RedisAccess } from './redis-access.js';
+import { readRedisFacts } from './redis-facts.js';
 import { type LinkOptions, RedisLink } from './redis-link.js';
 
 export interface RedisKeyStoreOptions extends LinkOptions {
@@ -23,12 +26,16 @@ export class RedisKeyStore implements KeyStore {
   readonly #link: RedisLink;
   readonly #reads: ReadBatches;
   readonly #markSuffix: string;
+  readonly #database: number;
+  readonly #clock: Clock;
   #marks = 0;
 
   constructor(access: RedisAccess, options: RedisKeyStoreOptions) {
     this.#link = new RedisLink(access, options);
     this.#reads = new ReadBatches((call) => this.#link.run(call), access.enableCluster);
     this.#markSuffix = options.markSuffix;
+    this.#database = access.database;
+    this.#clock = options.clock;
   }
 
   /** Connects; resolves also when that does not succeed within `waitMs`, and goes on trying. */
@@ -43,6 +50,11 @@ export class RedisKeyStore implements KeyStore {
 
   async close(): Promise<void> {
     this.#link.close();
+  }
+
+  /** A bounded look at what is there and how. Rejects with STORE_UNAVAILABLE. */
+  facts(): Promise<KeyStoreFacts> {
+    return readRedisFacts(this.#link, this.#database, this.#clock);
   }
 
   async getMany(

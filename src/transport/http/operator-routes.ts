@@ -10,10 +10,11 @@ export function addProbeRoutes(http: FastifyInstance, readiness: ReadinessCache,
   http.get('/readiness', async (_, reply) => {
     const status = readiness.passes ? 'pass' : 'fail';
     const statusCode = readiness.passes ? 200 : 503;
-    const components = readiness.components.map(({ name, status, observedAtMs }) => ({
+    const components = readiness.components.map(({ name, status, observedAtMs, reason }) => ({
       name,
       status,
       observation_ts: new Date(observedAtMs).toISOString(),
+      ...(reason !== undefined && { reason }),
     }));
     return reply.code(statusCode).send({ status, status_code: statusCode, components });
   });

@@ -19,6 +19,8 @@ export interface ComponentHealth {
   readonly status: 'pass' | 'fail';
   /** Wall clock. */
   readonly observedAtMs: number;
+  /** Why it fails, in one line without secrets. */
+  readonly reason?: string | undefined;
 }
 
 /** The running configuration with its secrets already obfuscated. */
