@@ -101,7 +101,8 @@ describe('login', () => {
     expect(refusal({ organisation: '' }).code).toBe('ORGANISATION_REFUSED');
     expect(refusal({ apiKey: lone.accessKey, organisation: 'local' })).toEqual({
       code: 'ORGANISATION_REFUSED',
-      message: 'organisation local is not hybrid-enabled: set hybrid_enabled in its record at the control plane',
+      message:
+        'organisation local is not hybrid-enabled: set hybrid_enabled in its record at the control plane',
     });
     expect(refusal({ apiKey: lone.accessKey }).code).toBe('ORGANISATION_REFUSED');
     authenticator.setPeople([], [ann]);
