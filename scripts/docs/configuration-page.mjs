@@ -41,7 +41,11 @@ function renderOption(option) {
   const environment = first === undefined ? 'no environment name' : `\`${first}\``;
   const also = others.length === 0 ? [] : [`Also read: ${others.map((name) => `\`${name}\``).join(', ')}.`];
   const effect =
-    option.withoutEffect === undefined ? [] : [`*Accepted, without effect: ${option.withoutEffect}*`];
+    option.withoutEffect !== undefined
+      ? [`*Accepted, without effect: ${option.withoutEffect}*`]
+      : option.notYet === undefined
+        ? []
+        : [`*Accepted, no effect yet: ${option.notYet}*`];
   const zero = option.zeroMeansDefault ? ['0 means the default.'] : [];
   return [
     `### \`${option.path}\``,

@@ -1,3 +1,7 @@
+import { join } from 'node:path';
+import type { Configuration } from '../config/configuration.js';
+import type { ParsedConfiguration } from '../config/parse-configuration.js';
+import { describeError } from '../errors/causeway-error.js';
 import type { Clock } from '../ports/clock.js';
 import type { ComponentHealth, ReadinessReport } from '../transport/http/operator-views.js';
 import type { HubGraph } from './hub-graph.js';
@@ -9,23 +13,43 @@ const probeName = 'causeway-readiness-probe';
 const shownRefusedMax = 20;
 const shownTextBytesMax = 1_024;
 
+/** How the stores are called, as the field calls them. */
+export interface StoreNames {
+  /** `redis`, or `lmdb` for keys inside this process. */
+  readonly keys: string;
+  /** `postgres`, `mongo`, or `folder`. */
+  readonly catalog: string;
+}
+
+export function storeNamesOf({ storageType, analytics }: Configuration): StoreNames {
+  return {
+    keys: storageType === 'embedded' ? 'lmdb' : storageType,
+    catalog: analytics.type === 'embedded' ? 'folder' : analytics.type,
+  };
+}
+
 /** Key store, catalog and worker port: the three without which a worker cannot be served. */
-export async function readReadiness(graph: HubGraph, clock: Clock): Promise<ReadinessReport> {
+export async function readReadiness(
+  graph: HubGraph,
+  clock: Clock,
+  names: StoreNames,
+): Promise<ReadinessReport> {
   const keyStore = await graph.stores.keyStore.getMany([probeName]).then(
-    () => true,
-    () => false,
+    () => undefined,
+    (thrown: unknown) => describeError(thrown),
   );
-  const component = (name: string, passes: boolean): ComponentHealth => ({
+  const component = (name: string, reason: string | undefined): ComponentHealth => ({
     name,
-    status: passes ? 'pass' : 'fail',
+    status: reason === undefined ? 'pass' : 'fail',
     observedAtMs: clock.nowMs(),
+    ...(reason !== undefined && { reason }),
   });
   return {
     components: [
-      component('key store', keyStore),
-      component('catalog', graph.distributor.notReady() === undefined),
-      component('rpc', graph.listener.notReady() === undefined),
-      component('connections', graph.listener.nearBound() === undefined),
+      component(names.keys, keyStore),
+      component(names.catalog, graph.distributor.notReady()),
+      component('rpc', graph.listener.notReady()),
+      component('connections', graph.listener.nearBound()),
       ...stalledLoops(graph, clock),
       ...unfitSettings(graph, clock),
     ],
@@ -34,9 +58,12 @@ export async function readReadiness(graph: HubGraph, clock: Clock): Promise<Read
 
 /** One for each loop that has had work for a minute and made no progress; none when all is well. */
 function stalledLoops({ loops }: HubGraph, clock: Clock): readonly ComponentHealth[] {
-  return loops
-    .stalled()
-    .map(({ name }) => ({ name: `loop:${name}`, status: 'fail', observedAtMs: clock.nowMs() }));
+  return loops.stalled().map(({ name, forMs }) => ({
+    name: `loop:${name}`,
+    status: 'fail',
+    observedAtMs: clock.nowMs(),
+    reason: `it has had work for ${Math.round(forMs / 1_000)} s and made no progress`,
+  }));
 }
 
 /** One for each setting that cannot be right beside what the stores hold. */
@@ -57,10 +84,11 @@ export async function describeStatus(
   graph: HubGraph,
   hub: { readonly id: string; readonly version: string /** Monotonic. */; readonly startedMs: number },
   clock: Clock,
+  parsed: ParsedConfiguration,
 ): Promise<unknown> {
   const { distributor, drain, fleet, stores, zoneLags } = graph;
   const [readiness, lags, spool, quarantine, newestRefused] = await Promise.all([
-    readReadiness(graph, clock),
+    readReadiness(graph, clock, storeNamesOf(parsed.configuration)),
     zoneLags.measure(),
     stores.spool.size(),
     stores.quarantine.summary(),
@@ -75,7 +103,12 @@ export async function describeStatus(
   );
   return {
     hub: { id: hub.id, version: hub.version, uptime_seconds: (clock.monotonicMs() - hub.startedMs) / 1_000 },
-    readiness: readiness.components.map(({ name, status }) => ({ name, status })),
+    readiness: readiness.components.map(({ name, status, reason }) => ({
+      name,
+      status,
+      reason: reason ?? null,
+    })),
+    not_in_effect: parsed.warnings.filter(({ kind }) => kind === 'not-yet').map(({ text }) => text),
     catalog: {
       trouble: distributor.notReady() ?? null,
       organisations: distributor.organisations().map(({ id, name, hybridEnabled }) => ({
@@ -134,6 +167,7 @@ export async function describeStatus(
       })),
     ),
     analytics: {
+      kept_in: join(parsed.configuration.causeway.dataPath, 'analytics.duckdb'),
       stored_records: stored ?? null,
       spooled_batches: spool.batches,
       spooled_bytes: spool.bytes,

@@ -20,7 +20,7 @@ import { credentialsPath } from './credentials-file.js';
 import { readDescriptorLimit } from './descriptor-limit.js';
 import { httpSecretOf, isStillFirstStart, makeFirstStart, noteAddresses } from './first-start.js';
 import { buildHubGraph, type HubEnvironment, type HubGraph, tlsFiles } from './hub-graph.js';
-import { describeStatus, readReadiness } from './hub-status.js';
+import { describeStatus, readReadiness, storeNamesOf } from './hub-status.js';
 import { openStores } from './open-stores.js';
 import { version } from './version.js';
 
@@ -74,7 +74,10 @@ export async function runHub({
     destination: 'stdout',
     ...(logFormat === 'auto' ? {} : { pretty: logFormat === 'pretty' }),
   });
-  for (const { text } of parsed.warnings) log.warn(text);
+  // First of all, and in one line: what does not go where the configuration says.
+  const notYet = parsed.warnings.filter(({ kind }) => kind === 'not-yet').map(({ text }) => text);
+  if (notYet.length > 0) log.warn('options that lose or redirect data in this release', { options: notYet });
+  for (const { kind, text } of parsed.warnings) if (kind !== 'not-yet') log.warn(text);
   const metrics = new PrometheusMetrics();
   const loops = new LoopWatch({ clock, log, metrics });
   const environment: HubEnvironment = {
@@ -137,7 +140,11 @@ export async function runHub({
       log.info('stopped', { reason });
       finish(exitCodes.ok);
     };
-    log.info('hub ready', { startMs: Math.round(clock.monotonicMs() - startedMs), version });
+    // Ready is what readiness says; until then it has said what is missing.
+    log.info(http.isReady ? 'hub ready' : 'hub started, not ready yet', {
+      startMs: Math.round(clock.monotonicMs() - startedMs),
+      version,
+    });
     return {
       listen: { ...listen, tls: configuration.listener.tls.useSsl },
       http: { ...web, tls: configuration.http.tls.useSsl },
@@ -203,7 +210,7 @@ function buildHttp(
       clock,
       metrics: own.metrics,
       views: {
-        readiness: () => readReadiness(graph, clock),
+        readiness: () => readReadiness(graph, clock, storeNamesOf(configuration)),
         configuration: {
           describe: () => describeConfiguration(parsed.values),
           findField: (path) => findField(parsed.values, path),
@@ -217,7 +224,7 @@ function buildHttp(
         keyWriter: graph.keyWriter,
         distributor: graph.distributor,
         organisations: () => graph.distributor.organisations(),
-        status: () => describeStatus(graph, { ...hub, startedMs: own.startedMs }, clock),
+        status: () => describeStatus(graph, { ...hub, startedMs: own.startedMs }, clock, parsed),
       }),
     },
   );

@@ -4,6 +4,7 @@ import type { Problem, Warning } from '../config/finding.js';
 import { readConfigurationFile } from '../config/load-configuration.js';
 import { parseConfiguration } from '../config/parse-configuration.js';
 import { exitCodes } from '../errors/catalogue.js';
+import { CausewayError } from '../errors/causeway-error.js';
 import { type CliContext, commandEnvironmentNames, writeJson } from './cli-context.js';
 import {
   addConfigurationOptions,
@@ -21,7 +22,7 @@ export function describeCheckConfig(command: Command): Command {
     .option('--json', 'print {"ok","problems","warnings"}')
     .addHelpText(
       'after',
-      '\nExit code 0: a hub can start with it (warnings may remain). 3: it cannot. 7: a store cannot be used.',
+      '\nExit code 0: a hub can start with it (warnings may remain). 3: it cannot. 6: a certificate cannot. 7: a store.',
     );
 }
 
@@ -37,23 +38,45 @@ export async function checkConfig(
     defaults: configurationDefaults(options),
     knownEnvironmentNames: commandEnvironmentNames,
   });
+  // As `start` has it.
+  if (path === undefined && options.embedded !== true) {
+    throw new CausewayError('CONFIG_MISSING', 'nothing says how this hub is to be configured');
+  }
+  const sound = parsed.problems.length === 0;
+  const unreadable = sound ? await fileProblems(parsed.configuration) : [];
   const found =
-    options.connect === true && parsed.problems.length === 0
+    options.connect === true && sound
       ? await storeFindings(parsed.configuration)
       : { problems: [], warnings: [] };
   const warnings = [...parsed.warnings, ...found.warnings];
-  const problems = [...parsed.problems, ...found.problems];
+  const problems = [...parsed.problems, ...unreadable, ...found.problems];
   const ok = problems.length === 0;
   if (options.json === true) await writeJson(context.stdout, { ok, problems, warnings });
   else {
     const paint = paintFor(context.stdout, context.env);
     for (const { text } of problems) await context.stdout.write(`${paint.red('problem')}  ${text}\n`);
-    for (const { text } of warnings) await context.stdout.write(`${paint.yellow('warning')}  ${text}\n`);
+    for (const { kind, text } of warnings) {
+      const word = kind === 'not-yet' ? 'not yet' : 'warning';
+      await context.stdout.write(`${paint.yellow(word)}  ${text}\n`);
+    }
     const summary = ok ? 'the configuration is good' : `${problems.length} to be put right`;
     await context.stdout.write(`${summary}${warnings.length > 0 ? `, warnings: ${warnings.length}` : ''}\n`);
   }
   if (parsed.problems.length > 0) return exitCodes.configuration;
+  if (unreadable.length > 0) return exitCodes.certificate;
   return ok ? exitCodes.ok : exitCodes.store;
+}
+
+/** What a start would find in the files that the configuration names. */
+async function fileProblems(configuration: Configuration): Promise<readonly Problem[]> {
+  const [{ checkFiles }, { SystemClock }, { createPinoLog }] = await Promise.all([
+    import('../app/check-files.js'),
+    import('../telemetry/system-clock.js'),
+    import('../telemetry/pino-log.js'),
+  ]);
+  const log = createPinoLog({ level: 'error', destination: 'stderr' });
+  const lines = await checkFiles(configuration, new SystemClock(), log);
+  return lines.map((text) => ({ path: /^[a-z_.]+/.exec(text)?.[0] ?? '', text }));
 }
 
 /** What connecting finds, in the form of what reading finds. */

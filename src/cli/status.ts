@@ -9,7 +9,8 @@ import { renderTable, widthOf, wrapText } from './text-table.js';
 /** What is shown of the hub's answer; the rest comes out with --json. */
 const statusShape = z.object({
   hub: z.object({ id: z.string(), version: z.string(), uptime_seconds: z.number() }),
-  readiness: z.array(z.object({ name: z.string(), status: z.string() })),
+  readiness: z.array(z.object({ name: z.string(), status: z.string(), reason: z.string().nullish() })),
+  not_in_effect: z.array(z.string()).optional(),
   catalog: z.object({
     trouble: z.string().nullable(),
     organisations: z.array(
@@ -56,6 +57,7 @@ const statusShape = z.object({
     }),
   ),
   analytics: z.object({
+    kept_in: z.string().optional(),
     stored_records: z.number().nullable(),
     spooled_batches: z.number(),
     spooled_bytes: z.number(),
@@ -92,8 +94,8 @@ export async function showStatus(
 /** `width`: columns of the terminal; undefined: none, and nothing is wrapped. */
 export function renderStatus(status: Status, paint: Paint, width?: number): string {
   const { hub, readiness, catalog, zones, workers, analytics } = status;
-  const components = readiness.map(({ name, status: state }) =>
-    state === 'pass' ? name : paint.red(`${name} (${state})`),
+  const components = readiness.map(({ name, status: state, reason }) =>
+    state === 'pass' ? name : paint.red(`${name} (${reason ?? state})`),
   );
   const sections = [
     labelled(
@@ -107,6 +109,7 @@ export function renderStatus(status: Status, paint: Paint, width?: number): stri
     ...(status.stalled_loops ?? []).map(({ name, seconds }) =>
       labelled(paint.red('stalled'), `${name}: no progress for ${duration(seconds)}`, width),
     ),
+    ...(status.not_in_effect ?? []).map((text) => labelled(paint.yellow('not yet'), text, width)),
     ...catalogSections(catalog, paint, width),
     ...lookThroughSections(status.look_through, paint, width),
     renderTable(
@@ -132,8 +135,9 @@ export function renderStatus(status: Status, paint: Paint, width?: number): stri
 }
 
 function analyticsLine(analytics: Status['analytics'], paint: Paint): string {
-  const { stored_records: stored, spooled_batches: waiting, trouble } = analytics;
-  const line = `${stored ?? '?'} records stored, ${waiting} batches waiting`;
+  const { kept_in: keptIn, stored_records: stored, spooled_batches: waiting, trouble } = analytics;
+  const where = keptIn === undefined ? '' : ` in ${keptIn}`;
+  const line = `${stored ?? '?'} records stored${where}, ${waiting} batches waiting`;
   return trouble === null ? line : `${line}, ${paint.red(trouble)}`;
 }
 

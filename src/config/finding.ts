@@ -9,6 +9,7 @@ export interface Problem {
 /** Something the operator should know once. Its text carries no secret. */
 export interface Warning {
   readonly kind:
+    | 'not-yet'
     | 'unknown-name'
     | 'old-name'
     | 'without-effect'

@@ -12,6 +12,11 @@ interface OptionBase {
   readonly deprecatedAliasOf?: string;
   /** Accepted for compatibility and without effect; the text says why. */
   readonly withoutEffect?: string;
+  /**
+   * Accepted, and not acted upon yet, so that data is kept, sent or lost otherwise than the option says. The text says
+   * what happens instead.
+   */
+  readonly notYet?: string;
 }
 
 export interface IntegerOption extends OptionBase {
@@ -45,6 +50,8 @@ export interface EnumOption extends OptionBase {
   readonly synonyms?: Readonly<Record<string, string>>;
   /** What any other word means, with a warning. Without it another word is a problem. */
   readonly otherwise?: string;
+  /** Words that must not be taken for the one above: they ask for something else that is not there. */
+  readonly refused?: readonly string[];
 }
 
 export interface ListOption extends OptionBase {

@@ -238,6 +238,14 @@ const redisOptions = <const Prefix extends string, const Env extends string>(pre
     },
   ] as const satisfies readonly OptionEntry[];
 
+export const analyticsNotYet =
+  'Analytics are kept in the data folder, in analytics.duckdb; no database, dashboard or pump receives them.';
+const aggregatesNotYet =
+  'Nothing is aggregated: records are kept one by one, in analytics.duckdb of the data folder.';
+const organisationSessionsNotYet =
+  'The hub keeps no sessions of organisations; those of the key store are served.';
+const synchroniserNotYet =
+  'There is no synchroniser: a zone whose store is empty fetches each key when it is first used.';
 const mysqlReason = 'Analytics are not written to MySQL.';
 
 /**
@@ -339,7 +347,8 @@ export const optionTable = [
     synonyms: { mongodb: 'mongo', postgresql: 'postgres' },
     default: 'mongo',
     otherwise: 'mongo',
-    help: 'Database of the control plane and of analytics: `mongo`, `postgres`, or `embedded` for one inside this process. Any other word means `mongo`, with a warning.',
+    refused: ['sqlite', 'sqlite3', 'mysql', 'mariadb'],
+    help: 'Database of the control plane and of analytics: `mongo`, `postgres`, or `embedded` for one inside this process. `sqlite` and `mysql` are refused; any other word means `mongo`, with a warning.',
   },
   {
     path: 'analytics.connection_string',
@@ -354,6 +363,7 @@ export const optionTable = [
     env: ['TYK_MDCB_ANALYTICSCONFIG_TABLESHARDING'],
     type: 'bool',
     default: false,
+    notYet: analyticsNotYet,
     help: 'PostgreSQL: one table for each day.',
   },
   {
@@ -363,6 +373,7 @@ export const optionTable = [
     default: 0,
     min: 0,
     max: 1_000_000,
+    notYet: analyticsNotYet,
     help: 'PostgreSQL: rows in one statement. 0 leaves it to the writer.',
   },
   {
@@ -473,6 +484,7 @@ export const optionTable = [
     default: 0,
     min: 0,
     max: 1_000_000,
+    notYet: analyticsNotYet,
     help: 'MongoDB: documents in one round trip. 0 leaves it to the driver.',
   },
   {
@@ -495,6 +507,7 @@ export const optionTable = [
     env: ['TYK_MDCB_ANALYTICSCONFIG_MONGOIGNOREAGGREGATIONS'],
     type: 'string[]',
     default: [],
+    notYet: aggregatesNotYet,
     help: 'MongoDB: dimensions that are left out of the aggregates.',
   },
   {
@@ -502,6 +515,7 @@ export const optionTable = [
     env: ['TYK_MDCB_ANALYTICSCONFIG_MONGOENABLEAGGREGATESELFHEALING'],
     type: 'bool',
     default: false,
+    notYet: aggregatesNotYet,
     help: 'MongoDB: begin a new aggregate document when one reaches the size limit.',
   },
   {
@@ -538,6 +552,7 @@ export const optionTable = [
     env: ['TYK_MDCB_FORWARDANALYTICSTOPUMP'],
     type: 'bool',
     default: false,
+    notYet: analyticsNotYet,
     help: 'Put analytics records into Redis lists for Tyk Pump instead of writing them to the database.',
   },
   {
@@ -545,6 +560,7 @@ export const optionTable = [
     env: ['TYK_MDCB_ENABLEMULTIPLEANALYTICSKEYS'],
     type: 'bool',
     default: false,
+    notYet: analyticsNotYet,
     help: 'Spread those records over several lists.',
   },
   {
@@ -552,6 +568,7 @@ export const optionTable = [
     env: ['TYK_MDCB_DONTSTORESELECTIVE'],
     type: 'bool',
     default: false,
+    notYet: aggregatesNotYet,
     help: 'Do not store records per organisation.',
   },
   {
@@ -559,6 +576,7 @@ export const optionTable = [
     env: ['TYK_MDCB_DONTSTOREAGGREGATES'],
     type: 'bool',
     default: false,
+    notYet: aggregatesNotYet,
     help: 'Do not store aggregates.',
   },
   {
@@ -570,6 +588,7 @@ export const optionTable = [
     min: 1,
     max: 1_000_000,
     zeroMeansDefault: true,
+    notYet: organisationSessionsNotYet,
     help: 'How long an organisation is remembered before it is read again.',
   },
   {
@@ -581,6 +600,7 @@ export const optionTable = [
     min: 1,
     max: 1_000_000,
     zeroMeansDefault: true,
+    notYet: organisationSessionsNotYet,
     help: 'How often organisations that are no longer valid are cleared from memory.',
   },
   {
@@ -597,6 +617,7 @@ export const optionTable = [
     env: ['TYK_MDCB_TRACKALLPATHS'],
     type: 'bool',
     default: false,
+    notYet: aggregatesNotYet,
     help: 'Aggregate every path, not only those that are tracked.',
   },
   {
@@ -604,6 +625,7 @@ export const optionTable = [
     env: ['TYK_MDCB_STOREANALYTICSPERMINUTE'],
     type: 'bool',
     default: false,
+    notYet: aggregatesNotYet,
     help: 'Aggregate by the minute instead of by the hour.',
   },
   {
@@ -611,6 +633,7 @@ export const optionTable = [
     env: ['TYK_MDCB_IGNORETAGPREFIXLIST'],
     type: 'string[]',
     default: [],
+    notYet: aggregatesNotYet,
     help: 'Tags with one of these prefixes are not aggregated. `key-` is always among them.',
   },
   {
@@ -629,6 +652,7 @@ export const optionTable = [
     min: -1,
     max: anyInteger,
     zeroMeansDefault: true,
+    notYet: aggregatesNotYet,
     help: 'An aggregate with more tags than this is logged. -1 never logs.',
   },
   {
@@ -636,6 +660,7 @@ export const optionTable = [
     env: ['TYK_MDCB_OMITANALYTICSINDEXCREATION'],
     type: 'bool',
     default: false,
+    notYet: analyticsNotYet,
     help: 'Do not create indexes for analytics.',
   },
   {
@@ -644,6 +669,7 @@ export const optionTable = [
     env: ['TYK_MDCB_ENABLESEPERATEANALYTICSSTORE', 'TYK_MDCB_ENABLESEPARATEANALYTICSSTORE'],
     type: 'bool',
     default: false,
+    notYet: analyticsNotYet,
     help: 'Records for Tyk Pump go to the Redis of `analytics_storage` instead of that of `storage`.',
   },
   {
@@ -677,6 +703,7 @@ export const optionTable = [
     env: ['TYK_MDCB_SYNCWORKER_ENABLED', 'TYK_MDCB_SYNCWORKERCONFIG_ENABLED'],
     type: 'bool',
     default: false,
+    notYet: synchroniserNotYet,
     help: 'Push keys, certificates and OAuth clients in full to a zone that needs them.',
   },
   {
@@ -684,6 +711,7 @@ export const optionTable = [
     env: ['TYK_MDCB_SYNCWORKER_HASHKEYS', 'TYK_MDCB_SYNCWORKERCONFIG_HASHKEYS'],
     type: 'bool',
     default: false,
+    notYet: synchroniserNotYet,
     help: 'The keys to push are stored hashed.',
   },
   {
@@ -694,6 +722,7 @@ export const optionTable = [
     min: 1,
     max: 1_000_000,
     zeroMeansDefault: true,
+    notYet: synchroniserNotYet,
     help: 'Most keys in one batch of a push.',
   },
   {
@@ -704,6 +733,7 @@ export const optionTable = [
     unit: 'seconds',
     min: 0,
     max: day,
+    notYet: synchroniserNotYet,
     help: 'Pause between two batches.',
   },
   {
@@ -714,6 +744,7 @@ export const optionTable = [
     min: 1,
     max: 1_000_000,
     zeroMeansDefault: true,
+    notYet: synchroniserNotYet,
     help: 'Most pushes under way at once.',
   },
   {
@@ -724,6 +755,7 @@ export const optionTable = [
     unit: 'seconds',
     min: 0,
     max: day,
+    notYet: synchroniserNotYet,
     help: 'Pause between a login that asks for a push and its first batch.',
   },
   {
@@ -735,6 +767,7 @@ export const optionTable = [
     min: 30,
     max: anyInteger,
     zeroMeansDefault: true,
+    notYet: synchroniserNotYet,
     help: 'A zone that was away for this long gets a full push when it comes back.',
   },
   {

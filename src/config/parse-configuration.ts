@@ -6,7 +6,7 @@ import { type ConfigurationFile, collectFromFile } from './file-candidates.js';
 import type { Candidate, Origin, Problem, Warning } from './finding.js';
 import type { AnyValue, OptionEntry } from './option-entry.js';
 import { allOptions } from './option-index.js';
-import type { OptionPath, OptionValues } from './option-table.js';
+import { analyticsNotYet, type OptionPath, type OptionValues } from './option-table.js';
 import { readValue } from './read-value.js';
 
 export interface ConfigurationInput {
@@ -87,6 +87,9 @@ export function parseConfiguration(input: ConfigurationInput): ParsedConfigurati
       const text = `${option.path} is accepted and has no effect. ${option.withoutEffect} (${chosen.candidate.at})`;
       warnings.push({ kind: 'without-effect', path: option.path, text });
     }
+    if (option.notYet !== undefined && chosen !== undefined && !isDeepStrictEqual(value, option.default)) {
+      warnings.push({ kind: 'not-yet', path: option.path, text: option.notYet });
+    }
   }
 
   // The table gave each value its type when it was read; only the key type is lost in the map.
@@ -97,7 +100,7 @@ export function parseConfiguration(input: ConfigurationInput): ParsedConfigurati
     configuration: normalise(values),
     values,
     problems: [...problems, ...checks.problems],
-    warnings: [...warnings, ...checks.warnings],
+    warnings: inOneList([...notYetOf(values), ...warnings, ...checks.warnings]),
     origins,
     syntaxProblem,
   };
@@ -122,6 +125,35 @@ export function parseConfiguration(input: ConfigurationInput): ParsedConfigurati
       if (candidate !== undefined) yield { given, candidate };
     }
   }
+}
+
+/** What a value means that is no mistake in itself. */
+function notYetOf(values: OptionValues): readonly Warning[] {
+  if (values['analytics.type'] === 'embedded') return [];
+  const text = `analytics.type takes effect for the catalog only. ${analyticsNotYet}`;
+  return [{ kind: 'not-yet', path: 'analytics.type', text }];
+}
+
+/** First, in one list, what loses or redirects data: options with the same fate share a line. */
+function inOneList(warnings: readonly Warning[]): readonly Warning[] {
+  const byFate = new Map<string, string[]>();
+  const whole: Warning[] = [];
+  for (const warning of warnings) {
+    const { kind, path, text } = warning;
+    if (kind !== 'not-yet') continue;
+    // What begins with its option is a sentence already.
+    if (text.startsWith(path)) whole.push(warning);
+    else byFate.set(text, [...(byFate.get(text) ?? []), path]);
+  }
+  const notYet = [...byFate].map(([fate, paths]): Warning => {
+    const does = paths.length === 1 ? 'does' : 'do';
+    return {
+      kind: 'not-yet',
+      path: paths[0] ?? '',
+      text: `${paths.join(', ')} ${does} not take effect yet. ${fate}`,
+    };
+  });
+  return [...whole, ...notYet, ...warnings.filter(({ kind }) => kind !== 'not-yet')];
 }
 
 function oldNameWarning(

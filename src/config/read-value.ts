@@ -90,7 +90,9 @@ function readEnum(option: EnumOption, raw: unknown): ReadResult {
   const wanted = (synonym ?? word).toLowerCase();
   const choice = option.choices.find((candidate) => candidate.toLowerCase() === wanted);
   if (choice !== undefined) return value(choice);
-  if (option.otherwise === undefined) return problem(option, raw, expected);
+  if (option.otherwise === undefined || option.refused?.includes(wanted) === true) {
+    return problem(option, raw, expected);
+  }
   const text = `${describeFound(option, raw)} is not ${expected}; ${option.otherwise} is used`;
   return { kind: 'fallback', value: option.otherwise, text };
 }
@@ -98,7 +100,7 @@ function readEnum(option: EnumOption, raw: unknown): ReadResult {
 function readList(option: ListOption, raw: unknown, fromText: boolean): ReadResult {
   const what = option.items === 'host:port' ? 'host:port' : 'a string';
   const expected = fromText
-    ? 'texts with commas between them'
+    ? 'texts with commas or line ends between them'
     : option.items === 'host:port'
       ? 'a list of addresses, for example ["redis-1:6379", "redis-2:6379"]'
       : 'a list of strings, for example ["first", "second"]';
@@ -156,10 +158,13 @@ function readMap(option: OptionEntry, raw: unknown, fromText: boolean): ReadResu
 }
 
 function splitList(text: string): string[] {
-  return text
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== '');
+  return (
+    text
+      // A chart may render a list as a block of lines.
+      .split(/[,\n\r]/)
+      .map((item) => item.trim())
+      .filter((item) => item !== '')
+  );
 }
 
 /** `host:port` or `[address]:port` apart; undefined when it is neither. */

@@ -261,7 +261,7 @@ describe('a loop that has work and makes no progress for 60 s', () => {
     return { graph, disk, log };
   }
   const failing = async (graph: HubGraph, clock: FakeClock) =>
-    (await readReadiness(graph, clock)).components
+    (await readReadiness(graph, clock, { keys: 'lmdb', catalog: 'folder' })).components
       .filter(({ name, status }) => name.startsWith('loop:') && status === 'fail')
       .map(({ name }) => name);
 

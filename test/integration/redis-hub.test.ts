@@ -166,7 +166,7 @@ describe.skipIf(service?.crash === undefined)('a hub on redis', () => {
     expect(failed).toBeTypeOf('string');
     expect(failed).not.toBe(missing);
     expect(failed).not.toBe('Access Denied');
-    expect((await untilReadiness(hub, 503)).failed).toEqual(['key store']);
+    expect((await untilReadiness(hub, 503)).failed).toEqual(['redis']);
     // Definitions do not come from there.
     expect(await apis(client)).toHaveProperty('value');
 
@@ -176,7 +176,7 @@ describe.skipIf(service?.crash === undefined)('a hub on redis', () => {
     const other = await worker(second);
     expect(await apis(other)).toHaveProperty('value');
     expect(errorOf(await other.call('GetKey', `apikey-${hash}`))).toBe(failed);
-    expect(await readiness(second)).toEqual({ status: 503, failed: ['key store'] });
+    expect(await readiness(second)).toEqual({ status: 503, failed: ['redis'] });
 
     await service!.restart!();
     await control.set(`apikey-${hash}`, session());

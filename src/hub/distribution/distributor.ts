@@ -176,7 +176,9 @@ export class Distributor implements Component {
       } catch (thrown) {
         this.#parts.metrics.add('causeway_catalog_loads_total', { result: 'failed' });
         this.#failure = describeError(thrown);
-        this.#parts.log.warn('catalog not loaded; the last good one stays in force', {
+        const stays =
+          this.#snapshots.size > 0 ? '; the last good one stays in force' : ', and there is no earlier one';
+        this.#parts.log.warn(`catalog not loaded${stays}`, {
           reason: this.#failure,
           retryInMs: this.#retryDelayMs,
         });
@@ -363,6 +365,10 @@ export class Distributor implements Component {
     this.#unsettled.set(organisation, [...(this.#unsettled.get(organisation) ?? []), change]);
   }
 
+  #hasGood(source: string): boolean {
+    return this.#inForceFrom(source).length > 0;
+  }
+
   #inForceFrom(source: string): readonly Definition[] {
     const found: Definition[] = [];
     for (const snapshot of this.#snapshots.values()) {
@@ -387,7 +393,10 @@ export class Distributor implements Component {
       if (known.has(lineOf(item))) continue;
       known.add(lineOf(item));
       const { source, reason } = item;
-      this.#parts.log.error('quarantined; the last good version stays in force', { source, reason });
+      const stays = this.#hasGood(source)
+        ? '; the last good version stays in force'
+        : ', and there is no good version';
+      this.#parts.log.error(`quarantined${stays}`, { source, reason });
     }
     const still = new Set(items.map(({ source }) => source));
     for (const source of new Set(this.#quarantined.map((item) => item.source))) {

@@ -151,6 +151,10 @@ export class HttpServer implements Component {
     this.#readiness.beginDraining();
   }
 
+  get isReady(): boolean {
+    return this.#readiness.passes;
+  }
+
   /** Renews readiness now instead of at the end of its period, for a component that just came up. */
   renewReadiness(): Promise<void> {
     return this.#readiness.renew();

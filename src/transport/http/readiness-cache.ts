@@ -41,7 +41,11 @@ export class ReadinessCache {
 
   get components(): readonly ComponentHealth[] {
     if (this.#drainingSinceMs === undefined) return this.#components;
-    return [{ name: 'hub', status: 'fail', observedAtMs: this.#drainingSinceMs }, ...this.#components];
+    const reason = 'it drains and stops';
+    return [
+      { name: 'hub', status: 'fail', observedAtMs: this.#drainingSinceMs, reason },
+      ...this.#components,
+    ];
   }
 
   /** Reads now, and then once per period. A read that is under way is waited for, not repeated. */
@@ -81,7 +85,9 @@ export class ReadinessCache {
       timer?.cancel();
     }
     if (this.passes === before || this.#drainingSinceMs !== undefined) return;
-    const failing = this.#components.filter(({ status }) => status === 'fail').map(({ name }) => name);
+    const failing = this.#components
+      .filter(({ status }) => status === 'fail')
+      .map(({ name, reason }) => (reason === undefined ? name : `${name}: ${reason}`));
     if (this.passes) this.#log.info('ready');
     else this.#log.warn('not ready', { failing });
   }

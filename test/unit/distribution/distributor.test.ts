@@ -460,11 +460,11 @@ describe('Distributor', () => {
     hub.catalog.quarantined = [bad, bad, { source: 'x.json', reason: 'and more' }];
     await hub.distributor.reload();
     await hub.distributor.reload();
-    expect(said('quarantined; ')).toBe(2);
+    expect(said('quarantined, and there is no good version')).toBe(2);
     expect(hub.distributor.quarantined()).toHaveLength(3);
     hub.catalog.quarantined = [{ source: 'x.json', reason: 'worse' }];
     await hub.distributor.reload();
-    expect(said('quarantined; ')).toBe(3);
+    expect(said('quarantined, and there is no good version')).toBe(3);
     expect(said('no longer')).toBe(0);
     hub.catalog.quarantined = [];
     await hub.distributor.reload();
