@@ -155,16 +155,16 @@ export class Fanout implements Component {
   ): Promise<void> {
     for (let position = after; position < newest; ) {
       const entries = await tail.read(position);
+      const last = entries[entries.length - 1];
+      if (last === undefined) return;
       const revoked: KeyEvent[] = [];
       for (const { body } of entries) {
         if (body.type === 'key' && isRevocation(body.event)) revoked.push(body.event);
       }
       if (revoked.length > 0) {
         const frame = this.#parts.encoder.revocation(revoked);
-        for (const session of behind) session.sendUrgent(frame);
+        for (const session of behind) session.sendUrgent(frame, position);
       }
-      const last = entries[entries.length - 1];
-      if (last === undefined) return;
       position = last.sequence;
     }
   }

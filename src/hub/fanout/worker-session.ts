@@ -169,10 +169,14 @@ export class WorkerSession {
     this.#send(this.#parts.encoder.heartbeat(sequence, atMs));
   }
 
-  /** Sends at once what must not wait behind deliveries. The link's buffer is bounded, so this stays small. */
-  sendUrgent(frame: Buffer): void {
+  /**
+   * Sends at once what must not wait behind deliveries. The link's buffer is bounded, so this stays small. It is
+   * about entries after `after`: for a worker that was sent more of the log by now it comes too late to be a notice,
+   * and would take away what was given again since.
+   */
+  sendUrgent(frame: Buffer, after: number): void {
     if (this.#beforeWelcome !== undefined) this.#beforeWelcome.push(frame);
-    else this.#send(frame);
+    else if (this.#ledger.position <= after) this.#send(frame);
   }
 
   goodbye(reason: string, reconnectAfterMs: number): void {

@@ -1,17 +1,17 @@
 import type { Change } from '../../domain/change.js';
 import { nodeId } from '../../domain/identifiers.js';
-import { isAtMostOnce, isRevocation } from '../../domain/key-event.js';
+import { isAtMostOnce } from '../../domain/key-event.js';
 import { CausewayError } from '../../errors/causeway-error.js';
 import type { ChangeLog, CursorOwner } from '../../ports/change-log.js';
 import type { Clock } from '../../ports/clock.js';
 import type { Log } from '../../ports/log.js';
 import type { Metrics } from '../../ports/metrics.js';
-import { type BatchEvent, batchOf, repeatable } from './key-event-batch.js';
+import { HandedEvents } from './handed-events.js';
+import { type BatchEvent, batchOf, entriesOfOneAnswer, eventsOf, repeatable } from './key-event-batch.js';
+import { RevocationNotices } from './revocation-notices.js';
 
 /** Log entries looked at for one batch. Source of the size: what a worker can digest between two polls. */
 const batchEntriesMax = 1_000;
-/** Further entries searched for revocations that must not wait behind a backlog. */
-const lookAheadEntriesMax = 5_000;
 /** A member that does not return for its batch within this time is taken for lost. */
 const returnTimeoutMs = 60_000;
 /** An answer later than this may have met a caller that had given up: gateways are run with calls of 3 s. */
@@ -60,6 +60,8 @@ export interface ZoneFeedParts {
 interface Batch {
   readonly from: number;
   readonly to: number;
+  /** Not to be handed out before everything earlier has arrived. */
+  readonly isApart: boolean;
   events: readonly BatchEvent[];
   /**
    * `ready`: never handed out. `out`: with `holder`. `lost`: to be handed out again. `confirmed`: arrived, but
@@ -79,6 +81,10 @@ interface Batch {
  * A batch whose carrier died, or whose member stays away, goes to whoever polls next; events that must not
  * be repeated are taken out of it then. The cursor moves over the unbroken run of confirmed batches.
  *
+ * Batches come back after later ones, and revocations go ahead of theirs. So an event is never handed out after a
+ * later one about the same thing: the later one is handed out in its place. Whatever the grouping, the last that a
+ * zone hears about a thing is the last that happened to it.
+ *
  * One feed serves workers that share a local store; polls are answered one after the other.
  */
 export class ZoneFeed {
@@ -89,9 +95,11 @@ export class ZoneFeed {
   #position = 0;
   /** Events that may not be repeated were handed out up to here. */
   #onceThrough = 0;
-  /** Revocations were handed out up to here, ahead of their turn. */
-  #noticedThrough = 0;
+  readonly #notices: RevocationNotices;
+  readonly #handed = new HandedEvents();
   #batches: Batch[] = [];
+  /** What follows the last batch could not be told together with it. */
+  #isCut = false;
   #opened: Promise<void> | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -99,6 +107,7 @@ export class ZoneFeed {
     this.owner = owner;
     this.#onceOwner = { ...owner, node: nodeId(owner.node + onceSuffix) };
     this.#parts = parts;
+    this.#notices = new RevocationNotices(parts.changeLog, owner.organisation);
   }
 
   /** Log position up to which everything was confirmed. */
@@ -152,12 +161,20 @@ export class ZoneFeed {
     if (!poll.carrier.isOpen) return [];
     for (;;) {
       const batch = this.#waitingBatch() ?? (await this.#nextBatch());
-      if (batch === undefined) return [];
+      if (batch === undefined || (batch.isApart && batch !== this.#batches[0])) return [];
       if (batch.state === 'lost') batch.events = repeatable(batch.events);
-      if (batch.events.length > 0) return this.#hand(batch, poll);
+      if (batch.events.length > 0) {
+        // Who may have given up is told all the same, but it does not count as told.
+        if (this.#isLate(poll)) return repeatable(this.#handed.asItStands(batch.events));
+        return this.#hand(batch, poll);
+      }
       batch.state = 'confirmed';
       this.#dropConfirmed();
     }
+  }
+
+  #isLate({ receivedAtMs }: Poll): boolean {
+    return this.#parts.clock.monotonicMs() - receivedAtMs > answerDelayMaxMs;
   }
 
   /** Decides, for each batch that is out, whether this poll confirms it or shows that it was lost. */
@@ -170,7 +187,7 @@ export class ZoneFeed {
       const returned = holder.member === poll.member;
       // On its way before the answer was: it says nothing.
       if (returned && poll.receivedAtMs < batch.handedAtMs) continue;
-      const inTime = batch.handedAtMs - holder.receivedAtMs < answerDelayMaxMs;
+      const inTime = batch.handedAtMs - holder.receivedAtMs <= answerDelayMaxMs;
       const { isOpen, isSent } = holder.carrier;
       if (returned && isOpen && isSent && inTime) {
         batch.state = 'confirmed';
@@ -184,7 +201,9 @@ export class ZoneFeed {
   }
 
   #dropConfirmed(): void {
+    if (this.#batches[0]?.state !== 'confirmed') return;
     while (this.#batches[0]?.state === 'confirmed') this.#batches.shift();
+    this.#handed.confirmed(this.confirmed);
   }
 
   #waitingBatch(): Batch | undefined {
@@ -194,17 +213,18 @@ export class ZoneFeed {
   /** Reads on until there is something for the key space. Undefined: the end of the log. */
   async #nextBatch(): Promise<Batch | undefined> {
     for (;;) {
-      const { entries, from } = await this.#read(this.#position);
+      const { entries: read, from } = await this.#read(this.#position);
+      const entries = read.slice(0, entriesOfOneAnswer(read));
       const last = entries[entries.length - 1];
       if (last === undefined) return undefined;
-      const fresh = entries.filter(
-        ({ sequence, body }) =>
-          body.type === 'key' && !(isAtMostOnce(body.event) && sequence <= this.#onceThrough),
+      const fresh = eventsOf(entries).filter(
+        ({ sequence, event }) => !(isAtMostOnce(event) && sequence <= this.#onceThrough),
       );
-      const events = batchOf(fresh);
-      const notices = entries.length === batchEntriesMax ? await this.#revocationsAfter(last.sequence) : [];
+      const isBacklog = read.length === batchEntriesMax || entries.length < read.length;
+      const notices = isBacklog ? await this.#notices.after(last.sequence, fresh) : [];
+      const events = batchOf([...fresh, ...notices]);
       this.#position = last.sequence;
-      if (events.length + notices.length === 0) {
+      if (events.length === 0) {
         // Nothing among them that a poll has to wait for.
         await this.#moveCursor();
         continue;
@@ -212,12 +232,14 @@ export class ZoneFeed {
       const batch: Batch = {
         from,
         to: last.sequence,
-        events: [...notices, ...events],
+        isApart: this.#isCut,
+        events,
         state: 'ready',
         holder: undefined,
         handedAtMs: 0,
       };
       this.#batches.push(batch);
+      this.#isCut = entries.length < read.length;
       return batch;
     }
   }
@@ -243,20 +265,6 @@ export class ZoneFeed {
     }
   }
 
-  /** Rights taken away overtake a backlog. They come once more at their own place, which does no harm. */
-  async #revocationsAfter(sequence: number): Promise<readonly BatchEvent[]> {
-    const { changeLog } = this.#parts;
-    const after = Math.max(sequence, this.#noticedThrough);
-    if (after >= sequence + lookAheadEntriesMax) return [];
-    const ahead = await changeLog.read(
-      this.owner.organisation,
-      after,
-      sequence + lookAheadEntriesMax - after,
-    );
-    this.#noticedThrough = ahead[ahead.length - 1]?.sequence ?? after;
-    return batchOf(ahead.filter(({ body }) => body.type === 'key' && isRevocation(body.event)));
-  }
-
   async #hand(batch: Batch, poll: Poll): Promise<readonly BatchEvent[]> {
     const { changeLog, clock, metrics } = this.#parts;
     if (batch.events.some(({ event }) => isAtMostOnce(event))) {
@@ -268,6 +276,8 @@ export class ZoneFeed {
     batch.state = 'out';
     batch.holder = poll;
     batch.handedAtMs = clock.monotonicMs();
+    batch.events = this.#handed.asItStands(batch.events);
+    this.#handed.note(batch.events);
     metrics.add('causeway_deliveries_total', { protocol: 'gorpc' }, batch.events.length);
     return batch.events;
   }
