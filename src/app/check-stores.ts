@@ -80,7 +80,10 @@ async function doubtSettings(
 
 async function checkDatabase(configuration: Configuration, clock: Clock, log: Log): Promise<SeenCatalog> {
   const { type } = configuration.analytics;
-  if (type === 'embedded') return { organisations: undefined, clockAheadMs: undefined, problems: [] };
+  if (type === 'embedded') {
+    const organisations = await readFolder(configuration, clock, log);
+    return { organisations, clockAheadMs: undefined, problems: [] };
+  }
   let rows: Probe | undefined;
   try {
     if (type === 'postgres') {
@@ -100,6 +103,23 @@ async function checkDatabase(configuration: Configuration, clock: Clock, log: Lo
   } finally {
     await rows?.close();
   }
+}
+
+/** Undefined: it is not there yet, or not to be read, which is told elsewhere. */
+async function readFolder(
+  configuration: Configuration,
+  clock: Clock,
+  log: Log,
+): Promise<readonly Organisation[] | undefined> {
+  if (configuration.storageType !== 'redis') return undefined;
+  const [{ FolderCatalog }, { PrometheusMetrics }] = await Promise.all([
+    import('../stores/folder/folder-catalog.js'),
+    import('../telemetry/prometheus-metrics.js'),
+  ]);
+  const path = configuration.causeway.catalogPath;
+  const catalog = new FolderCatalog({ clock, log, metrics: new PrometheusMetrics(), path });
+  const state = await catalog.load(() => []).catch(() => undefined);
+  return state?.organisations;
 }
 
 async function readOrganisations(rows: CatalogRows): Promise<readonly Organisation[]> {

@@ -3,7 +3,12 @@ import { decryptPrivateKeys } from '../domain/certificate-pem.js';
 import { sessionPrefix } from '../domain/key-names.js';
 import { limits } from '../domain/limits.js';
 import type { Organisation } from '../domain/organisation.js';
-import { doubtsOf, type SettingDoubt, type SettingEvidence } from '../domain/setting-evidence.js';
+import {
+  doubtsOf,
+  folderOption,
+  type SettingDoubt,
+  type SettingEvidence,
+} from '../domain/setting-evidence.js';
 import { describeError } from '../errors/causeway-error.js';
 import { ownerOfSession } from '../hub/keyspace/session-owner.js';
 import type { Clock, Timer } from '../ports/clock.js';
@@ -31,7 +36,7 @@ const certificatesReadMax = 50;
 /** A start waits so long for the first look, so that it is known when the hub is said to be ready. */
 const firstLookMs = 2_000;
 const periodMs = 600_000;
-/** With something in doubt, or a store away: whoever puts it right shall see it. */
+/** With something in doubt, or a catalog that is not read yet: whoever puts it right shall see it. */
 const doubtedPeriodMs = 15_000;
 
 /** Holds the configuration against samples of the stores. Rejects with STORE_UNAVAILABLE. */
@@ -52,7 +57,7 @@ export async function surveySettings(
       hashKeys: configuration.hashKeys,
       hasCertificateSecret: secret !== '',
       keyDatabase: storageType === 'redis' ? storage.database : 0,
-      catalogOption: analytics.type === 'embedded' ? 'causeway.catalog_path' : 'analytics.connection_string',
+      catalogOption: catalogOptionOf(analytics.type),
     },
     {
       ...facts,
@@ -74,6 +79,11 @@ export async function surveySettings(
       notifications: stores.notifications?.(),
     },
   );
+}
+
+function catalogOptionOf(type: Configuration['analytics']['type']): string {
+  if (type === 'embedded') return folderOption;
+  return type === 'postgres' ? 'analytics.connection_string' : 'analytics.mongo_url';
 }
 
 async function factsOf(store: KeyStore): Promise<KeyStoreFacts> {
@@ -128,15 +138,18 @@ async function catalogClock(stores: SurveyedStores, clock: Clock): Promise<Setti
  */
 export class SettingsSurvey implements Component {
   readonly name = 'settings';
+  readonly #stores: SurveyedStores;
   readonly #look: () => Promise<readonly SettingDoubt[]>;
   readonly #clock: Clock;
   readonly #log: Log;
   #doubts: readonly SettingDoubt[] = [];
   #timer: Timer | undefined;
   #looking: Promise<void> = Promise.resolve();
+  #looked = false;
   #stopped = false;
 
   constructor(configuration: Configuration, stores: SurveyedStores, ports: { clock: Clock; log: Log }) {
+    this.#stores = stores;
     this.#look = () => surveySettings(configuration, stores, ports.clock);
     this.#clock = ports.clock;
     this.#log = ports.log;
@@ -168,12 +181,16 @@ export class SettingsSurvey implements Component {
 
   async #lookNow(): Promise<void> {
     let nextMs = doubtedPeriodMs;
+    const isWhole = this.#stores.organisations() !== undefined;
     try {
       const doubts = await this.#look();
       this.#tell(doubts);
       this.#doubts = doubts;
-      if (doubts.length === 0) nextMs = periodMs;
+      this.#looked = true;
+      if (doubts.length === 0 && isWhole) nextMs = periodMs;
     } catch (error) {
+      // What comes back after the start shall not be taken for sound until it was looked at.
+      if (!this.#looked) nextMs = firstLookMs;
       this.#log.debug('the settings could not be held against the stores', { reason: describeError(error) });
     }
     if (this.#stopped) return;

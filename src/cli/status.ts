@@ -64,6 +64,7 @@ const statusShape = z.object({
     trouble: z.string().nullable(),
     quarantine: z.object({ records: z.number(), by_reason: z.record(z.string(), z.number()) }).optional(),
   }),
+  settings: z.array(z.object({ ready: z.boolean(), text: z.string() })).optional(),
   stalled_loops: z.array(z.object({ name: z.string(), seconds: z.number() })).optional(),
 });
 type Status = z.infer<typeof statusShape>;
@@ -110,6 +111,10 @@ export function renderStatus(status: Status, paint: Paint, width?: number): stri
       labelled(paint.red('stalled'), `${name}: no progress for ${duration(seconds)}`, width),
     ),
     ...(status.not_in_effect ?? []).map((text) => labelled(paint.yellow('not yet'), text, width)),
+    // What refuses readiness stands there.
+    ...(status.settings ?? [])
+      .filter(({ ready }) => ready)
+      .map(({ text }) => labelled(paint.yellow('doubtful'), text, width)),
     ...catalogSections(catalog, paint, width),
     ...lookThroughSections(status.look_through, paint, width),
     renderTable(

@@ -10,6 +10,9 @@ export interface DoubtableSettings {
   readonly catalogOption: string;
 }
 
+/** Where the catalog is when it is in no database. */
+export const folderOption = 'causeway.catalog_path';
+
 /** What was found in samples of the stores. */
 export interface SettingEvidence {
   readonly sessionNames: readonly string[];
@@ -44,6 +47,10 @@ const clockAheadMsMax = 5_000;
 /** So few may be left over from somebody who is gone. */
 const ownersMin = 3;
 const refusedMin = 3;
+const renamedMin = 3;
+
+/** 32 hex digits that many use as a key as they are; of hashes, one in 64 looks so. */
+const bareUuid = /^[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}$/;
 
 /** Beginnings of names that gateways and dashboards write. */
 const gatewayName =
@@ -65,15 +72,22 @@ export function doubtsOf(settings: DoubtableSettings, evidence: SettingEvidence)
   ];
 }
 
-function doubtOfHashing({ hashKeys }: DoubtableSettings, { sessionNames }: SettingEvidence): SettingDoubt[] {
+function doubtOfHashing(
+  { hashKeys }: DoubtableSettings,
+  { sessionNames, otherNames }: SettingEvidence,
+): SettingDoubt[] {
   const looked = sessionNames.length;
-  const hashed = sessionNames.filter((name) => looksHashed(name.slice(sessionPrefix.length))).length;
-  const contrary = hashKeys ? looked - hashed : hashed;
+  const ids = sessionNames.map((name) => name.slice(sessionPrefix.length));
+  const contrary = ids.filter((id) =>
+    hashKeys ? !looksHashed(id) : looksHashed(id) && !bareUuid.test(id),
+  ).length;
   if (contrary === 0) return [];
   const found = hashKeys
     ? `it is on, and ${contrary} of ${looked} sessions stand under their raw key`
     : `it is off, and ${contrary} of ${looked} sessions stand under the hash of their key`;
-  const refuses = contrary * 2 > looked;
+  // Into a store of our own a person puts single keys by hand, named as they like.
+  const isOurs = otherNames === undefined;
+  const refuses = contrary * 2 > looked && (!isOurs || contrary >= ownersMin);
   const remedy = refuses
     ? `set it to ${!hashKeys}, as the gateways of the control plane have it`
     : 'if it was changed at the control plane, the keys from before have to be made anew';
@@ -116,18 +130,20 @@ function doubtOfPlace(
   { sessionNames, otherNames, databases }: SettingEvidence,
 ): SettingDoubt[] {
   if (sessionNames.length > 0 || otherNames === undefined) return [];
-  const inside = otherNames.find((name) => name.includes(sessionPrefix));
+  if (otherNames.some((name) => gatewayName.test(name))) return [];
+  const renamed = otherNames.filter((name) => name.includes(sessionPrefix));
+  const [inside] = renamed;
   if (inside !== undefined) {
     const prefix = inside.slice(0, inside.indexOf(sessionPrefix));
     return [
       doubt(
         'storage',
-        true,
+        // Somebody else may have a key or two that happen to be spelt so.
+        renamed.length >= renamedMin,
         `names of sessions begin with ${JSON.stringify(prefix.slice(0, 64))} there, and gateways read ${sessionPrefix} alone; name the store that they use, not one that renames keys`,
       ),
     ];
   }
-  if (otherNames.some((name) => gatewayName.test(name))) return [];
   const elsewhere = [...(databases?.others ?? [])].map(
     ([number, keys]) => `database ${number} holds ${keys}`,
   );
@@ -146,9 +162,10 @@ function doubtOfCatalog(
 ): SettingDoubt[] {
   if (catalog === undefined) return [];
   if (catalog.organisations === 0) {
-    if (owners === 0) return [];
-    const found = 'there is no organisation in the catalog, and the key store has sessions';
-    return [doubt(catalogOption, true, `${found}; name the database that the control plane uses`)];
+    // A folder of our own begins empty.
+    if (owners === 0 && catalogOption === folderOption) return [];
+    const found = `there is no organisation in the catalog${owners === 0 ? '' : ', and the key store has sessions'}`;
+    return [doubt(catalogOption, owners > 0, `${found}; name the database that the control plane uses`)];
   }
   const doubts: SettingDoubt[] = [];
   if (catalog.hybridEnabled === 0) {

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,7 +12,9 @@ import { hashKey } from '../../src/domain/key-hash.js';
 import { limits } from '../../src/domain/limits.js';
 import { doubtsOf, type SettingEvidence } from '../../src/domain/setting-evidence.js';
 import { exitCodes } from '../../src/errors/catalogue.js';
+import type { Clock } from '../../src/ports/clock.js';
 import { seedFirstStart } from '../../src/stores/folder/first-start.js';
+import { KeyspaceSignals } from '../../src/stores/redis/keyspace-signals.js';
 import { RedisKeyStore } from '../../src/stores/redis/redis-key-store.js';
 import { SystemClock } from '../../src/telemetry/system-clock.js';
 import { eventually, temporaryFolder } from '../contract/fixture.js';
@@ -20,6 +22,7 @@ import { runCli } from '../integration/built-cli.js';
 import { GorpcClient } from '../integration/gorpc-client.js';
 import { groupLogin, groupPoll } from '../integration/gorpc-hub.js';
 import { silentLog } from '../memory/silent-log.js';
+import { describeWith } from '../services/describe-with.js';
 import { startPostgres } from '../services/postgres.js';
 import { redisPassword, startRedis } from '../services/redis.js';
 
@@ -32,7 +35,8 @@ const service = await startRedis('standalone');
 const postgres = await startPostgres();
 afterAll(() => Promise.all([service?.stop(), postgres?.stop()]));
 
-describe.skipIf(service?.crash === undefined)('a hub whose settings do not fit what Redis holds', () => {
+const own = service?.crash === undefined ? undefined : service;
+describeWith(own, 'a hub whose settings do not fit what Redis holds', (service) => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
   let control: Redis;
   let organisation: string;
@@ -42,8 +46,8 @@ describe.skipIf(service?.crash === undefined)('a hub whose settings do not fit w
 
   beforeEach(async () => {
     folder = await temporaryFolder();
-    await service!.flush();
-    const [node] = service!.configuration.nodes;
+    await service.flush();
+    const [node] = service.configuration.nodes;
     control = new Redis({ ...node, password: redisPassword });
     control.on('error', () => {});
     const seeded = await seedFirstStart({
@@ -63,7 +67,7 @@ describe.skipIf(service?.crash === undefined)('a hub whose settings do not fit w
   });
 
   const fileOf = (more: Record<string, unknown> = {}) => {
-    const [node] = service!.configuration.nodes;
+    const [node] = service.configuration.nodes;
     return {
       ...{ listen_port: 0, http_port: 0, log_level: 'error' },
       storage: { type: 'redis', host: node!.host, port: node!.port, password: redisPassword, timeout: 2 },
@@ -195,7 +199,10 @@ describe.skipIf(service?.crash === undefined)('a hub whose settings do not fit w
     const hub = await start();
     const answer = await readiness(hub);
     expect(answer.status).toBe(200);
-    const store = new RedisKeyStore(service!.configuration, redisOptions);
+    const checked = await check();
+    expect(checked.exitCode).toBe(exitCodes.ok);
+    expect(checked.out).toContain('causeway.catalog_path: none of 5 sessions that were looked at is of');
+    const store = new RedisKeyStore(service.configuration, redisOptions);
     try {
       const { configuration } = parseConfiguration({
         file: { path: 'test.conf', text: JSON.stringify(fileOf()) },
@@ -221,12 +228,75 @@ describe.skipIf(service?.crash === undefined)('a hub whose settings do not fit w
     }
   }, 30_000);
 
+  it('is looked at again as soon as a Redis that was away is back', async () => {
+    service.freeze!();
+    const hub = await start();
+    try {
+      expect(await readiness(hub)).toMatchObject({ status: 503 });
+    } finally {
+      service.thaw!();
+    }
+    await fill(hashed);
+    await eventually('the setting is refused', async () => {
+      return (await readiness(hub)).reasons.includes('hash_keys: it is off') || undefined;
+    });
+  }, 30_000);
+
+  it('names a secret that no notification is signed with', async () => {
+    const signals = new KeyspaceSignals(service.configuration, {
+      ...redisOptions,
+      nodeSecret: 'not-theirs',
+    });
+    try {
+      let listening = false;
+      signals.subscribe(({ type }) => {
+        listening ||= type === 'listening';
+      });
+      await eventually('it listens', () => listening || undefined);
+      expect(signals.signatures()).toEqual({ refused: 0, accepted: 0 });
+      const payload = { command: 'ApiUpdated', payload: '{}', signature: 'of-somebody-else' };
+      for (let count = 0; count < 3; count += 1) {
+        await control.publish('tyk.cluster.notifications', JSON.stringify(payload));
+      }
+      await eventually('they are refused', () => signals.signatures()?.refused === 3 || undefined);
+    } finally {
+      signals.close();
+    }
+  }, 30_000);
+
+  it('is told how far its clock is from that of Redis', async () => {
+    await fill(raw);
+    const system = new SystemClock();
+    const ahead: Clock = {
+      nowMs: () => system.nowMs() + 90_000,
+      monotonicMs: () => system.monotonicMs(),
+      after: (delayMs, run) => system.after(delayMs, run),
+    };
+    const store = new RedisKeyStore(service.configuration, { ...redisOptions, clock: ahead });
+    try {
+      const { configuration } = parseConfiguration({
+        file: { path: 'test.conf', text: JSON.stringify(fileOf()) },
+        env: {},
+      });
+      const stores = { keyStore: store, keyStoreFacts: () => store.facts(), organisations: () => undefined };
+      expect(await surveySettings(configuration, stores, ahead)).toEqual([
+        {
+          option: 'clock',
+          refuses: false,
+          text: expect.stringContaining("clock: the clock of redis is 90 s behind the hub's"),
+        },
+      ]);
+    } finally {
+      await store.close();
+    }
+  });
+
   it('does not load a large Redis: a sample, in a bounded number of steps', async () => {
     const pipeline = control.pipeline();
     for (let number = 0; number < 60_000; number += 1) pipeline.set(`other-${number}`, '');
     for (let number = 0; number < 5_000; number += 1) pipeline.set(hashed(number), session());
     await pipeline.exec();
-    const store = new RedisKeyStore(service!.configuration, redisOptions);
+    const store = new RedisKeyStore(service.configuration, redisOptions);
     try {
       const before = await calls();
       const facts = await store.facts();
@@ -252,20 +322,21 @@ describe.skipIf(service?.crash === undefined)('a hub whose settings do not fit w
   }
 });
 
-describe.skipIf(postgres === undefined || service?.crash === undefined)(
+describeWith(
+  own && postgres && { service: own, postgres },
   'a column that is named and not there',
-  () => {
+  ({ service, postgres }) => {
     it('is an error that names the entry and what there is', async () => {
-      const { url, drop } = await postgres!.createDatabase();
+      const { url, drop } = await postgres.createDatabase();
       const folder = await temporaryFolder();
       try {
-        await service!.flush();
-        const [node] = service!.configuration.nodes;
+        await service.flush();
+        const [node] = service.configuration.nodes;
         const redis = `redis://:${redisPassword}@${node!.host}:${node!.port}/0`;
         const seeded = await runCli(['seed', '--postgres', url, '--redis', redis]);
         const path = join(folder.path, 'tyk_sink.conf');
-        const checked = async (columns: readonly string[]) => {
-          const causeway = { catalog_columns: columns };
+        const checked = async (columns: readonly string[], tables: Record<string, string> = {}) => {
+          const causeway = { catalog_columns: columns, catalog_tables: tables };
           const analytics = { type: 'postgres', connection_string: url };
           await writeFile(path, JSON.stringify({ storage: { type: 'embedded' }, analytics, causeway }));
           return runCli(['check-config', '-c', path, '--connect']);
@@ -277,6 +348,10 @@ describe.skipIf(postgres === undefined || service?.crash === undefined)(
         expect(wrong.out).toContain(
           'causeway.catalog_columns: apis.tags=labels: the table tyk_apis has no such column; it has ',
         );
+        const table = await checked([], { apis: 'tyk_apsi' });
+        expect(table.exitCode).toBe(exitCodes.store);
+        expect(table.out).toContain('finds no table tyk_apsi');
+        expect(table.out).toContain('causeway.catalog_tables.apis');
       } finally {
         await drop();
         await folder.remove();
@@ -298,9 +373,33 @@ describe('what evidence says', () => {
       ({ option, refuses }) => `${option}${refuses ? '!' : ''}`,
     );
   const catalog = { organisations: 1, hybridEnabled: 1, ownersKnown: 1 };
+  const uuids = Array.from({ length: 9 }, () => `apikey-${randomUUID().replaceAll('-', '')}`);
 
   it.each<[string, readonly string[], readonly string[]]>([
-    ['an empty control plane', doubted({ otherNames: [], catalog: { ...catalog, organisations: 0 } }), []],
+    [
+      'an empty database',
+      doubted({ otherNames: [], catalog: { ...catalog, organisations: 0 } }),
+      ['analytics.connection_string'],
+    ],
+    [
+      'an empty folder',
+      doubted({ catalog: { ...catalog, organisations: 0 } }, { catalogOption: 'causeway.catalog_path' }),
+      [],
+    ],
+    ['keys that are bare UUIDs', doubted({ otherNames: [], sessionNames: uuids }), []],
+    ['bare UUIDs beside hashing', doubted({ otherNames: [], sessionNames: uuids }, { hashKeys: true }), []],
+    ['one key by hand in a store of our own', doubted({ sessionNames: ['apikey-0123abcd'] }), ['hash_keys']],
+    [
+      'one hashed key of a control plane',
+      doubted({ otherNames: [], sessionNames: ['apikey-0123abcd'] }),
+      ['hash_keys!'],
+    ],
+    [
+      'names that begin otherwise',
+      doubted({ otherNames: ['t:apikey-a', 't:apikey-b', 't:apikey-c'] }),
+      ['storage!'],
+    ],
+    ['a name of somebody else beside a gateway', doubted({ otherNames: ['my:apikey-a', 'tyk-x'] }), []],
     ['raw keys', doubted({ sessionNames: ['apikey-5e9d9544a1dcd60001d0ed20abc'] }), []],
     [
       'a hash among raw keys',

@@ -138,6 +138,14 @@ describe.skipIf(mongo === undefined)('the catalog in MongoDB', () => {
       message: expect.stringContaining('causeway.catalog_tables.client_idps') as string,
     });
     await catalog.stop(0);
+    const mistyped = openMongoCatalog(
+      mongoConfiguration(fixture.url, { tables: { policies: 'tyk_polices' } }),
+      environment(),
+    );
+    await expect(mistyped.load(() => [])).rejects.toThrow(
+      /no collection tyk_polices in .*catalog_tables.policies/,
+    );
+    await mistyped.stop(0);
     await fixture.database.collection('tyk_organisations').drop();
     const other = openMongoCatalog(mongoConfiguration(fixture.url), environment());
     await expect(other.load(() => [])).rejects.toThrow(

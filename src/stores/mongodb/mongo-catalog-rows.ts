@@ -1,7 +1,12 @@
 import { createHash } from 'node:crypto';
 import type { Collection, Db, Document, Filter } from 'mongodb';
 import { type CatalogTable, catalogTables } from '../../domain/catalog-row.js';
-import { type CatalogNames, candidateNames, renamedColumns } from '../../domain/catalog-tables.js';
+import {
+  type CatalogNames,
+  candidateNames,
+  knownTableNames,
+  renamedColumns,
+} from '../../domain/catalog-tables.js';
 import { CausewayError } from '../../errors/causeway-error.js';
 import type { CatalogRows, KnownRows, RowSink } from '../../ports/catalog-rows.js';
 import type { Clock } from '../../ports/clock.js';
@@ -162,7 +167,7 @@ export class MongoCatalogRows implements CatalogRows {
       if (name !== undefined) {
         found.push({ table, name });
         this.#seen.add(table);
-      } else if (requiredTables.has(table) || this.#seen.has(table)) {
+      } else if (requiredTables.has(table) || this.#seen.has(table) || this.#isOwnName(table)) {
         throw new CausewayError(
           'STORE_UNAVAILABLE',
           `analytics.mongo_url: there is no collection ${candidates.join(' or ')} in the database ${database.databaseName}; ` +
@@ -171,6 +176,12 @@ export class MongoCatalogRows implements CatalogRows {
       }
     }
     return found;
+  }
+
+  /** A name of the field comes into being with its first document; one that only the operator knows is mistyped. */
+  #isOwnName(table: CatalogTable): boolean {
+    const name = this.#names.tables[table];
+    return name !== '' && !knownTableNames[table].includes(name);
   }
 
   async #compare(
