@@ -66,7 +66,7 @@ describe('every option', () => {
       files
         .filter((name) => !name.startsWith('config/'))
         .map(async (name) =>
-          (await readFile(join(source, name), 'utf8')).replaceAll(/\/\*[^]*?\*\/|\/\/.*/g, ''),
+          (await readFile(join(source, name), 'utf8')).replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*/g, ''),
         ),
     );
     const isRead = (path: readonly string[]) =>
