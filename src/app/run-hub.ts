@@ -90,6 +90,7 @@ export async function runHub({
     loops,
     hub: { id: `${hostname()}-${randomBytes(3).toString('hex')}`, version },
   };
+  metrics.set('causeway_build_info', { version, node: process.versions.node }, 1);
   const startedMs = clock.monotonicMs();
   const { dataPath, catalogPath } = configuration.causeway;
   const stores = await openStores(environment, { acceptLoss: acceptDataLoss });

@@ -25,6 +25,8 @@ export interface WorkerNode {
   readonly apiKeyShown: string;
   /** Seconds after the last sign of life when the node is no longer shown. */
   readonly ttlSeconds: number;
+  /** Where its connection comes from, as the hub sees it. */
+  readonly peer?: string | undefined;
   readonly host: { readonly hostname: string; readonly pid: number; readonly address: string };
   readonly health: Readonly<Record<string, NodeHealth>>;
   readonly stats: NodeStats;

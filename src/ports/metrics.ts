@@ -33,6 +33,17 @@ export const metricTable = {
     help: 'Connections closed before or instead of being served, by reason.',
     labels: ['reason'],
   },
+  causeway_build_info: {
+    type: 'gauge',
+    help: 'Always 1; the version of the hub and of Node.js are its labels.',
+    labels: ['version', 'node'],
+  },
+  causeway_ready: { type: 'gauge', help: 'Whether /readiness passes: 1 or 0.', labels: [] },
+  causeway_certificate_expiry_timestamp_seconds: {
+    type: 'gauge',
+    help: 'When the certificate in force that ends first is no longer valid, as Unix time, by the option that names it.',
+    labels: ['option'],
+  },
   causeway_certificates_troubled: {
     type: 'gauge',
     help: 'Certificates that need somebody: those in force that clients do not accept (expired, not-yet-valid, chain-broken), and new files that are refused because the one in force is better (refused).',

@@ -12,6 +12,7 @@ import type { Component } from '../../ports/component.js';
 import type { Log } from '../../ports/log.js';
 import type { Metrics } from '../../ports/metrics.js';
 import type { LoopProgress } from '../../ports/progress.js';
+import { TokenBucket } from '../../std/token-bucket.js';
 import { heldNoteKey, readHeldNote } from './held-note.js';
 import { type HeldRemoval, HeldRemovals, type WantedRemovals } from './held-removals.js';
 import {
@@ -27,6 +28,11 @@ import { readUnsettledNote, settlingChanges, unsettledNote, unsettledNoteKey } f
 
 const retryDelayMinMs = 500;
 const retryDelayMaxMs = 30_000;
+/** Lines about changes: a person who edits is always told of, a tool that edits without end is not. */
+const changeLinesBurst = 60;
+const changeLinesPerMinute = 60;
+/** Items named in one such line. */
+const namedMax = 10;
 
 export interface DistributorParts {
   readonly catalog: Catalog;
@@ -75,10 +81,15 @@ export class Distributor implements Component {
   #retry: Timer | undefined;
   #unsubscribe: (() => void) | undefined;
   #endWait: (() => void) | undefined;
+  readonly #changeLines: TokenBucket;
   #stopped = false;
 
   constructor(parts: DistributorParts) {
     this.#parts = parts;
+    this.#changeLines = new TokenBucket(
+      { capacity: changeLinesBurst, tokensPerMinute: changeLinesPerMinute },
+      parts.clock.monotonicMs(),
+    );
     this.#held = new HeldRemovals(parts.clock, parts.log);
   }
 
@@ -273,6 +284,7 @@ export class Distributor implements Component {
     if (changes.length > 0) {
       await this.#untilDone('change log', () => this.#parts.changeLog.append(changes));
       this.#parts.metrics.add('causeway_changes_total', { type: 'definition' }, changes.length);
+      for (const plan of planned) this.#tellChanged(plan);
     }
     await this.#untilDone('catalog copy', async () => {
       if (planned.length > 0) {
@@ -289,6 +301,18 @@ export class Distributor implements Component {
       if (people === this.#peopleWritten) return;
       await this.#parts.catalogCopy.writePeople(this.#organisations, this.#users);
       this.#peopleWritten = people;
+    });
+  }
+
+  #tellChanged({ organisation, shipped: { put, removed } }: PlannedChange): void {
+    const { clock, log } = this.#parts;
+    if (put.length + removed.length === 0 || !this.#changeLines.take(clock.monotonicMs())) return;
+    const names = (some: readonly { readonly kind: string; readonly id: string }[]) =>
+      some.slice(0, namedMax).map(({ kind, id }) => `${kind} ${id}`);
+    log.info('the catalog changed', {
+      ...{ organisation, changed: put.length, removed: removed.length },
+      ...(put.length > 0 && { changedItems: names(put) }),
+      ...(removed.length > 0 && { removedItems: names(removed) }),
     });
   }
 

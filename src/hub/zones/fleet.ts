@@ -5,6 +5,7 @@ import type { WorkerNode } from '../../domain/worker.js';
 import type { Clock, Timer } from '../../ports/clock.js';
 import type { Log } from '../../ports/log.js';
 import type { Metrics } from '../../ports/metrics.js';
+import { WorkerLog } from './worker-log.js';
 
 export interface FleetNode {
   readonly worker: WorkerNode;
@@ -21,6 +22,8 @@ export interface FleetGroup {
 }
 
 interface Entry extends FleetNode {
+  /** Who told of itself under this name before; undefined: always the same process. */
+  readonly before: WorkerNode['host'] | undefined;
   readonly expiresAtMs: number;
 }
 
@@ -38,6 +41,7 @@ export class Fleet {
   readonly #log: Log;
   readonly #metrics: Metrics;
   readonly #nodesMax: number;
+  readonly #workers: WorkerLog;
   readonly #entries: LRUCache<string, Entry>;
   #sweep: Timer | undefined;
   #full = false;
@@ -49,6 +53,7 @@ export class Fleet {
     this.#clock = ports.clock;
     this.#log = ports.log;
     this.#metrics = ports.metrics;
+    this.#workers = new WorkerLog(ports);
     this.#nodesMax = options.nodesMax ?? limits.fleetNodesMax;
     this.#entries = new LRUCache({
       max: this.#nodesMax,
@@ -68,13 +73,23 @@ export class Fleet {
     const key = entryKey(worker.organisation, worker.zone, worker.node);
     const known = this.#entries.peek(key);
     const lastSeenMs = this.#clock.nowMs();
+    const replaces = known !== undefined && !isSameProcess(known.worker.host, worker.host);
     this.#entries.set(key, {
       worker,
+      before: replaces ? known.worker.host : known?.before,
       firstSeenMs: known?.firstSeenMs ?? lastSeenMs,
       lastSeenMs,
       expiresAtMs: this.#expiry(worker),
     });
-    if (known === undefined) this.#count(worker, 1);
+    if (known === undefined) {
+      this.#count(worker, 1);
+      this.#workers.joined(worker);
+    } else if (replaces) {
+      // Once it is a restart. The one from before again: both are there.
+      const isBack = known.before !== undefined && isSameProcess(known.before, worker.host);
+      if (isBack) this.#workers.sharesItsName(worker, known.worker.host);
+      else this.#workers.joined(worker);
+    }
     this.#sweep ??= this.#clock.after(sweepIntervalMs, () => this.#onSweep());
   }
 
@@ -86,7 +101,7 @@ export class Fleet {
 
   /** A worker said goodbye. */
   gone(organisation: OrganisationId, zone: ZoneId, node: NodeId): void {
-    this.#remove(entryKey(organisation, zone, node));
+    this.#remove(entryKey(organisation, zone, node), 'goodbye');
   }
 
   /** In a stable order: by organisation, zone and node. */
@@ -118,7 +133,7 @@ export class Fleet {
   #expire(): void {
     const nowMs = this.#clock.monotonicMs();
     const expired = [...this.#entries.entries()].filter(([, { expiresAtMs }]) => expiresAtMs <= nowMs);
-    for (const [key] of expired) this.#remove(key);
+    for (const [key] of expired) this.#remove(key, 'silent');
   }
 
   #expiry({ ttlSeconds }: WorkerNode): number {
@@ -126,12 +141,13 @@ export class Fleet {
     return this.#clock.monotonicMs() + ttlMs + Math.min(graceMsMax, ttlMs / 2);
   }
 
-  #remove(key: string): void {
+  #remove(key: string, reason: 'goodbye' | 'silent'): void {
     const entry = this.#entries.peek(key);
     if (entry === undefined) return;
     this.#entries.delete(key);
     if (this.#entries.size < this.#nodesMax * 0.9) this.#full = false;
     this.#count(entry.worker, -1);
+    this.#workers.left(entry.worker, reason);
   }
 
   #tellFull(evicted: WorkerNode): void {
@@ -151,6 +167,10 @@ export class Fleet {
 
 function entryKey(organisation: OrganisationId, zone: ZoneId, node: NodeId): string {
   return JSON.stringify([organisation, zone, node]);
+}
+
+function isSameProcess(one: WorkerNode['host'], other: WorkerNode['host']): boolean {
+  return one.hostname === other.hostname && one.pid === other.pid;
 }
 
 function compare(a: string, b: string): number {

@@ -10,6 +10,8 @@ export const organisationMetadata = 'x-causeway-organisation';
 export interface CallCredentials {
   readonly identity: WorkerIdentity;
   readonly apiKey: string;
+  /** Where the connection comes from. */
+  readonly address: string;
 }
 
 /** Logs the caller in. The messages name the metadata, never its value. */
@@ -22,13 +24,9 @@ export function authorise(hub: BridgeHub, metadata: Metadata, peer: string): Cal
       `metadata ${organisationMetadata}: the organisation id is missing`,
     );
   }
-  const identity = hub.login({
-    apiKey: apiKey ?? '',
-    organisation,
-    ...addressAndPortOf(peer),
-    protocol: 'grpc',
-  });
-  return { identity, apiKey: apiKey ?? '' };
+  const source = addressAndPortOf(peer);
+  const identity = hub.login({ apiKey: apiKey ?? '', organisation, ...source, protocol: 'grpc' });
+  return { identity, apiKey: apiKey ?? '', address: source.address };
 }
 
 function single(metadata: Metadata, name: string): string | undefined {

@@ -108,7 +108,7 @@ export class SyncCall implements SessionLink {
     if (this.#closed) return;
     const hello = readHello(this.#hub, request, caller);
     this.#helloTimer.cancel();
-    this.#node = nodeOf(this.#hub, request, hello, caller.apiKey);
+    this.#node = { ...nodeOf(this.#hub, request, hello, caller.apiKey), peer: caller.address };
     this.#session = this.#hub.fanout.open(hello, this);
     this.#seen();
   }

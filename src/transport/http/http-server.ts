@@ -94,6 +94,7 @@ export class HttpServer implements Component {
     this.#readiness = new ReadinessCache(() => views.readiness(), options.readinessRenewalSeconds * 1_000, {
       clock,
       log,
+      metrics: dependencies.metrics,
     });
     this.#profiler = options.profiler ? new Profiler(clock) : undefined;
     const connections = new HttpConnections(options.connectionsMax ?? limits.httpConnectionsMax, {

@@ -1,6 +1,7 @@
 import { describeError } from '../../errors/causeway-error.js';
 import type { Clock, Timer } from '../../ports/clock.js';
 import type { Log } from '../../ports/log.js';
+import type { Metrics } from '../../ports/metrics.js';
 import type { ComponentHealth, ReadinessReport } from './operator-views.js';
 
 /** A hub that is not ready is looked at more often: it should not wait a whole period to be used again. */
@@ -17,6 +18,7 @@ export class ReadinessCache {
   readonly #renewalMs: number;
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #metrics: Metrics;
   #components: readonly ComponentHealth[];
   #renewal: Promise<void> | undefined;
   #timer: Timer | undefined;
@@ -26,12 +28,13 @@ export class ReadinessCache {
   constructor(
     read: () => Promise<ReadinessReport>,
     renewalMs: number,
-    dependencies: { readonly clock: Clock; readonly log: Log },
+    dependencies: { readonly clock: Clock; readonly log: Log; readonly metrics: Metrics },
   ) {
     this.#read = read;
     this.#renewalMs = renewalMs;
     this.#clock = dependencies.clock;
     this.#log = dependencies.log;
+    this.#metrics = dependencies.metrics;
     this.#components = this.#failure('hub');
   }
 
@@ -63,6 +66,7 @@ export class ReadinessCache {
   /** Not ready from now on. */
   beginDraining(): void {
     this.#drainingSinceMs ??= this.#clock.nowMs();
+    this.#metrics.set('causeway_ready', {}, 0);
   }
 
   stop(): void {
@@ -84,6 +88,7 @@ export class ReadinessCache {
     } finally {
       timer?.cancel();
     }
+    this.#metrics.set('causeway_ready', {}, this.passes ? 1 : 0);
     if (this.passes === before || this.#drainingSinceMs !== undefined) return;
     const failing = this.#components
       .filter(({ status }) => status === 'fail')

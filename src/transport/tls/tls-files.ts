@@ -178,6 +178,8 @@ export class TlsFiles implements Component {
       });
       this.#metrics.set('causeway_certificates_troubled', { option, trouble }, troubled.length);
     }
+    const ends = this.#slots.map((slot) => Date.parse(slot.inForce.pair.leaf.validTo) / 1_000);
+    this.#metrics.set('causeway_certificate_expiry_timestamp_seconds', { option }, Math.min(...ends));
   }
 }
 

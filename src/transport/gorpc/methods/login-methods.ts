@@ -83,15 +83,21 @@ export function zoneOf(group: string): ZoneId {
   return group === '' ? ungrouped : zoneId(group.slice(0, limits.zoneNameLengthMax));
 }
 
-function describe({ hub }: MethodContext, { session }: GorpcCall, login: GatewayLogin, request: GroupLogin) {
+function describe(
+  { hub }: MethodContext,
+  { session, connection }: GorpcCall,
+  login: GatewayLogin,
+  request: GroupLogin,
+) {
   // A gateway that fails to build its description sends none; what it said before still holds.
   if (request.node === undefined || request.node.length === 0) return;
-  const node = readNodeJson(request.node, {
+  const told = readNodeJson(request.node, {
     organisation: login.identity.organisation,
     zone: login.zone,
     fallbackNode: session.fallbackNode,
     obfuscate: (key) => hub.obfuscate(key),
   });
+  const node = { ...told, peer: connection.peer.remoteAddress };
   session.era = eraOfVersion(session.era, node.version);
   session.describe(node, clusterTraitsOf(node));
   hub.nodeSeen(session.shownNode ?? node);

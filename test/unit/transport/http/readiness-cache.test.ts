@@ -2,6 +2,7 @@ import { describe, expect, it, vi } from 'vitest';
 import type { ComponentHealth } from '../../../../src/transport/http/operator-views.js';
 import { ReadinessCache } from '../../../../src/transport/http/readiness-cache.js';
 import { FakeClock } from '../../../memory/fake-clock.js';
+import { recordingMetrics } from '../../../memory/recording-metrics.js';
 import { RecordingLog } from '../../../memory/silent-log.js';
 
 function setUp() {
@@ -14,7 +15,13 @@ function setUp() {
     ];
     return { components };
   });
-  return { clock, log, state, read, cache: new ReadinessCache(read, 10_000, { clock, log }) };
+  return {
+    clock,
+    log,
+    state,
+    read,
+    cache: new ReadinessCache(read, 10_000, { clock, log, metrics: recordingMetrics() }),
+  };
 }
 
 describe('readiness cache', () => {
