@@ -268,16 +268,14 @@ describe('damage to one item', () => {
     await fixture.dispose();
   });
 
-  it('of the key store: the key counts as missing and can be written again', async () => {
+  it('of the key store: the key is an error, never missing, and can be written again', async () => {
     const fixture = await openLmdbKeyStore();
     for (const name of ['a', 'b']) await fixture.store.put(name, Buffer.from(name), 1_000);
     const table = fixture.environment().table('keys');
     const [first] = [...table.getKeys({ start: firstKey })];
     await fixture.environment().transact(() => table.put(first!, Buffer.from([9])));
-    expect((await fixture.store.getMany(['a', 'b'])).map((one) => one?.value.toString())).toEqual([
-      undefined,
-      'b',
-    ]);
+    await expect(fixture.store.getMany(['a'])).rejects.toMatchObject({ code: 'STORE_ITEM_UNREADABLE' });
+    expect((await fixture.store.getMany(['b'])).map((one) => one?.value.toString())).toEqual(['b']);
     await fixture.store.put('a', Buffer.from('new'), undefined);
     await fixture.passTime(20_000);
     expect((await fixture.store.getMany(['a', 'b'])).map((one) => one?.value.toString())).toEqual([

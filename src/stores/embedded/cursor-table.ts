@@ -5,7 +5,8 @@ import type { Clock, Timer } from '../../ports/clock.js';
 import type { Log } from '../../ports/log.js';
 import type { LoopProgress } from '../../ports/progress.js';
 import { byteKey } from './byte-key.js';
-import type { LmdbEnvironment, LmdbTable } from './lmdb-environment.js';
+import type { LmdbEnvironment } from './lmdb-environment.js';
+import type { LmdbTable } from './lmdb-table.js';
 
 export interface CursorTableOptions {
   readonly clock: Clock;
@@ -39,7 +40,7 @@ export class CursorTable {
     this.#progress = options.progress;
     this.#table = environment.table('cursors');
     for (const { value } of this.#table.getRange({ start: firstKey })) {
-      const cursor = decode(value);
+      const cursor = value === undefined ? undefined : decode(value);
       if (cursor === undefined) {
         this.#log.error('cursor cannot be read, its owner starts anew', { code: 'STORE_ITEM_UNREADABLE' });
       } else this.#cursors.set(nameOf(cursor), cursor);

@@ -4,7 +4,8 @@ import { organisationId } from '../../domain/identifiers.js';
 import type { Intention } from '../../ports/change-intentions.js';
 import type { Log } from '../../ports/log.js';
 import { lastNumberPart, numberPart } from './byte-key.js';
-import type { LmdbEnvironment, LmdbTable } from './lmdb-environment.js';
+import type { LmdbEnvironment } from './lmdb-environment.js';
+import type { LmdbTable } from './lmdb-table.js';
 
 /**
  * Table `intentions`: number → JSON {name, changes: [{organisation, content}]}, the content as of the log.
@@ -37,7 +38,7 @@ export class IntentionTable {
   all(): readonly Intention[] {
     const found: Intention[] = [];
     for (const { key, value } of this.#table.getRange({ start: firstKey })) {
-      const intention = decode(lastNumberPart(key), value);
+      const intention = value === undefined ? undefined : decode(lastNumberPart(key), value);
       if (intention === undefined) {
         this.#log.error('a noted write cannot be read; its workers may not have heard of it', {
           code: 'STORE_ITEM_UNREADABLE',

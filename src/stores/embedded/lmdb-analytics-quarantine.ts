@@ -8,7 +8,8 @@ import type {
 } from '../../ports/analytics-quarantine.js';
 import type { Clock } from '../../ports/clock.js';
 import { byteKey, readNumberPart } from './byte-key.js';
-import type { LmdbEnvironment, LmdbTable } from './lmdb-environment.js';
+import type { LmdbEnvironment } from './lmdb-environment.js';
+import type { LmdbTable } from './lmdb-table.js';
 
 export interface LmdbAnalyticsQuarantineOptions {
   readonly clock: Clock;
@@ -54,8 +55,9 @@ export class LmdbAnalyticsQuarantine implements AnalyticsQuarantine {
     const { evicted, size } = await this.#environment.transact(() => {
       let { count, bytes } = before ?? this.#countAll();
       const remove = (key: Buffer): void => {
-        const value = this.#records.get(key);
-        if (value === undefined) return;
+        const [entry] = this.#records.getRange({ start: key, limit: 1 });
+        if (entry === undefined || !entry.key.equals(key)) return;
+        const { value } = entry;
         count -= 1;
         bytes -= readHeader(value)?.kept ?? 0;
         this.#records.remove(key);
@@ -150,7 +152,8 @@ interface Header {
   readonly kept: number;
 }
 
-function readHeader(value: Buffer): Header | undefined {
+function readHeader(value: Buffer | undefined): Header | undefined {
+  if (value === undefined) return undefined;
   try {
     const header = JSON.parse(value.toString('utf8')) as Partial<Header>;
     const { organisation, reason, detail, atMs, bytes, kept } = header;

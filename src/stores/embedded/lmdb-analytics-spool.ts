@@ -11,7 +11,8 @@ import type {
 import type { Clock } from '../../ports/clock.js';
 import type { Log } from '../../ports/log.js';
 import { byteKey, lastNumberPart, readNumberPart } from './byte-key.js';
-import type { LmdbEnvironment, LmdbTable } from './lmdb-environment.js';
+import type { LmdbEnvironment } from './lmdb-environment.js';
+import type { LmdbTable } from './lmdb-table.js';
 
 export interface LmdbAnalyticsSpoolOptions {
   readonly clock: Clock;
@@ -50,7 +51,7 @@ export class LmdbAnalyticsSpool implements AnalyticsSpool {
     this.#state = environment.table('spool-state');
   }
 
-  /** The payload must not be changed until this resolves: it is written from where it is. */
+  /** The payload must not be changed until this resolves: it is copied when its turn has come. */
   async append(
     batch: Omit<SpooledBatch, 'position'>,
     identity: BatchIdentity | undefined,
@@ -59,7 +60,7 @@ export class LmdbAnalyticsSpool implements AnalyticsSpool {
     const bytes = batch.payload.length;
     const bytesMax = this.#options.bytesMax ?? limits.analyticsSpoolBytesMax;
     return this.#environment.transact(() => {
-      if (id !== undefined && this.#ids.get(id) !== undefined) return 'duplicate';
+      if (id !== undefined && this.#ids.has(id)) return 'duplicate';
       const state = this.#readState();
       if (state.bytes + bytes > bytesMax) {
         throw new CausewayError(
@@ -158,7 +159,7 @@ export class LmdbAnalyticsSpool implements AnalyticsSpool {
     if (excess <= 0) return 1;
     for (const { key, value } of [...this.#idOrder.getRange({ start: byteKey(0), limit: excess })]) {
       this.#idOrder.remove(key);
-      this.#ids.remove(value);
+      if (value !== undefined) this.#ids.remove(value);
     }
     return 1 - excess;
   }
@@ -168,7 +169,7 @@ export class LmdbAnalyticsSpool implements AnalyticsSpool {
     const pieces: Buffer[] = [];
     if (header !== undefined) {
       const range = { start: byteKey(position, 0), end: byteKey(position + 1, 0) };
-      for (const { value } of this.#payloads.getRange(range)) pieces.push(value);
+      for (const { value } of this.#payloads.getRange(range)) pieces.push(value ?? empty);
       const payload = pieces.length === 1 ? (pieces[0] ?? empty) : Buffer.concat(pieces);
       const { organisation, receivedAtMs, records, kind } = header;
       const batch = { position, organisation: organisationId(organisation), receivedAtMs, records, kind };
@@ -260,7 +261,8 @@ function identityHash(identity: BatchIdentity): Buffer {
   return createHash('sha256').update(text).digest();
 }
 
-function readHeader(value: Buffer): Header | undefined {
+function readHeader(value: Buffer | undefined): Header | undefined {
+  if (value === undefined) return undefined;
   let header: unknown;
   try {
     header = JSON.parse(value.toString('utf8'));

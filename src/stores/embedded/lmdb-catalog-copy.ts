@@ -6,7 +6,8 @@ import type { CatalogCopy, SavedCatalog } from '../../ports/catalog-copy.js';
 import type { Log } from '../../ports/log.js';
 import { byteKey } from './byte-key.js';
 import { decodeDefinition, decodePeople, encodeDefinition, encodePeople } from './catalog-record.js';
-import type { LmdbEnvironment, LmdbTable } from './lmdb-environment.js';
+import type { LmdbEnvironment } from './lmdb-environment.js';
+import type { LmdbTable } from './lmdb-table.js';
 
 /**
  * Tables:
@@ -32,7 +33,7 @@ export class LmdbCatalogCopy implements CatalogCopy {
       if (this.#people.get(writtenKey) === undefined) return undefined;
       const definitions: Definition[] = [];
       for (const { key, value } of this.#definitions.getRange({ start: firstKey })) {
-        const definition = decodeDefinition(value);
+        const definition = value === undefined ? undefined : decodeDefinition(value);
         if (definition !== undefined) definitions.push(definition);
         else {
           this.#log.error('saved definition cannot be read', {
@@ -87,6 +88,15 @@ const peopleKey = byteKey('people');
 const writtenKey = byteKey('written');
 
 function putIfDifferent(table: LmdbTable, key: Buffer, value: Buffer): void {
-  const saved = table.get(key);
+  const saved = readWhole(table, key);
   if (saved === undefined || !saved.equals(value)) table.put(key, value);
+}
+
+/** Undefined also for what is damaged: it is written anew. */
+function readWhole(table: LmdbTable, key: Buffer): Buffer | undefined {
+  try {
+    return table.get(key);
+  } catch {
+    return undefined;
+  }
 }

@@ -12,7 +12,8 @@ import type { LoopProgress } from '../../ports/progress.js';
 import { byteKey, lastNumberPart, readNumberPart } from './byte-key.js';
 import { CursorTable } from './cursor-table.js';
 import { IntentionTable } from './intention-table.js';
-import type { LmdbEnvironment, LmdbTable } from './lmdb-environment.js';
+import type { LmdbEnvironment } from './lmdb-environment.js';
+import type { LmdbTable } from './lmdb-table.js';
 
 export interface LmdbChangeLogOptions {
   readonly clock: Clock;
@@ -62,6 +63,12 @@ export class LmdbChangeLog implements ChangeLog, ChangeIntentions {
   static async open(environment: LmdbEnvironment, options: LmdbChangeLogOptions): Promise<LmdbChangeLog> {
     const table = environment.table('change-epoch');
     const key = byteKey('epoch');
+    if (!isReadable(environment)) {
+      options.log.error('the change log is damaged; it starts anew, and workers get snapshots', {
+        code: 'STORE_ITEM_UNREADABLE',
+      });
+      await forgetHistory(environment);
+    }
     const kept = environment.read(() => table.get(key));
     const epoch = kept?.toString('utf8') ?? randomUUID();
     if (kept === undefined) await environment.transact(() => table.put(key, Buffer.from(epoch, 'utf8')));
@@ -102,7 +109,7 @@ export class LmdbChangeLog implements ChangeLog, ChangeIntentions {
       });
       for (const { key, value } of range) {
         const sequence = lastNumberPart(key);
-        const content = decodeChangeContent(value);
+        const content = value === undefined ? undefined : decodeChangeContent(value);
         // An entry that cannot be read counts as no longer kept: the worker then gets a snapshot, which
         // heals what the entry would have said. Leaving it out would lose a revocation without a word.
         if (content === undefined || sequence !== afterSequence + 1 + found.length) {
@@ -200,6 +207,16 @@ export class LmdbChangeLog implements ChangeLog, ChangeIntentions {
       }
     }
   }
+}
+
+/** Without its epoch or a head it cannot be told what has been said. */
+function isReadable(environment: LmdbEnvironment): boolean {
+  return ['change-epoch', 'change-heads'].every((name) => {
+    for (const { value } of environment.table(name).getRange({ start: firstKey })) {
+      if (value === undefined) return false;
+    }
+    return true;
+  });
 }
 
 /** The log that opens next is a new one: its epoch tells workers that their positions are of another. */

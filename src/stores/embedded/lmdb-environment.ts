@@ -1,10 +1,8 @@
 import { chmodSync, closeSync, openSync } from 'node:fs';
-import { type Database, open, type RootDatabase } from 'lmdb';
+import { open, type RootDatabase } from 'lmdb';
 import { CausewayError, describeError } from '../../errors/causeway-error.js';
 import { findLmdbFileFault } from './lmdb-file-check.js';
-
-/** Keys and values are bytes; a key has 1 to 1,978 of them and may be empty nowhere. */
-export type LmdbTable = Database<Buffer, Buffer>;
+import { LmdbTable, type OnDamage } from './lmdb-table.js';
 
 /**
  * One LMDB file with several tables.
@@ -15,10 +13,13 @@ export type LmdbTable = Database<Buffer, Buffer>;
  */
 export class LmdbEnvironment {
   readonly #root: RootDatabase<Buffer, Buffer>;
+  readonly #onDamage: OnDamage;
+  readonly #tables = new Map<string, LmdbTable>();
   #open = true;
 
   /** Throws DATA_FOLDER_UNUSABLE for a file that is damaged, and the errors of the file system. */
-  constructor(file: string) {
+  constructor(file: string, onDamage: OnDamage = () => {}) {
+    this.#onDamage = onDamage;
     // LMDB has no option for the mode of its files, and takes an empty one as new.
     for (const name of [file, `${file}-lock`]) {
       closeSync(openSync(name, 'a', 0o600));
@@ -38,10 +39,22 @@ export class LmdbEnvironment {
       // With it, a failed commit also rejects a promise inside the library that nobody can catch.
       eventTurnBatching: false,
     });
+    try {
+      this.#root.transactionSync(() => this.#settleFormat(file));
+    } catch (error) {
+      void this.#root.close();
+      throw error;
+    }
   }
 
   table(name: string): LmdbTable {
-    return this.#root.openDB<Buffer, Buffer>({ name, encoding: 'binary', keyEncoding: 'binary' });
+    let table = this.#tables.get(name);
+    if (table === undefined) {
+      const options = { name, encoding: 'binary', keyEncoding: 'binary' } as const;
+      table = new LmdbTable(name, this.#root.openDB<Buffer, Buffer>(options), this.#onDamage);
+      this.#tables.set(name, table);
+    }
+    return table;
   }
 
   /** Of those that were ever opened. */
@@ -49,10 +62,29 @@ export class LmdbEnvironment {
     return [...this.#root.getKeys({ start: firstKey })].map((key) => key.toString('utf8').replace(/\0$/, ''));
   }
 
+  /** Records of the version before this one have no checksum: all get one, in one transaction. */
+  #settleFormat(file: string): void {
+    const unusable = (why: string) =>
+      new CausewayError('DATA_FOLDER_UNUSABLE', `${file} cannot be opened: ${why}`);
+    const names = this.tableNames();
+    const format = this.table(formatTable);
+    if (names.includes(formatTable)) {
+      const [known] = format.getRange({ start: formatKey, limit: 1 });
+      if (known?.value === undefined) throw unusable('its format cannot be read');
+      if (known.value[0] !== sealedFormat) throw unusable('it was written by a later version of this hub');
+      return;
+    }
+    for (const name of names) {
+      if (!this.table(name).sealAll()) throw unusable('it is damaged: its format is missing');
+    }
+    format.put(formatKey, Buffer.from([sealedFormat]));
+  }
+
   /** Nothing was ever written. */
   isBlank(): boolean {
     return this.tableNames().every(
-      (name) => [...this.table(name).getKeys({ start: firstKey, limit: 1 })].length === 0,
+      (name) =>
+        name === formatTable || [...this.table(name).getKeys({ start: firstKey, limit: 1 })].length === 0,
     );
   }
 
@@ -105,6 +137,10 @@ export class LmdbEnvironment {
   }
 }
 
+const formatTable = 'format';
+const formatKey = Buffer.from('format');
+/** One byte: every record begins with a checksum. */
+const sealedFormat = 1;
 const firstKey = Buffer.from([0]);
 
 function unavailable(error: unknown): CausewayError {

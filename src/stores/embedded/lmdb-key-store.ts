@@ -17,7 +17,8 @@ import {
   keyPrefixOf,
   nameOfKey,
 } from './key-record.js';
-import type { LmdbEnvironment, LmdbTable } from './lmdb-environment.js';
+import type { LmdbEnvironment } from './lmdb-environment.js';
+import type { LmdbTable } from './lmdb-table.js';
 import { StoreTime } from './store-time.js';
 
 export interface LmdbKeyStoreOptions {
@@ -100,8 +101,9 @@ export class LmdbKeyStore implements KeyStore {
     if (known !== undefined && known > valueBytesMax) {
       return { stored: { value: nothing, remainingTtlMs: undefined, oversize: known }, read: 0 };
     }
-    const record = this.#alive(key);
-    if (record?.kind !== 'value') return undefined;
+    const record = this.#record(key);
+    if (record === 'damaged') throw damagedKey();
+    if (record?.kind !== 'value' || this.#isExpired(record)) return undefined;
     const { value, expiresAtMs } = record;
     const { length } = value;
     if (length > limits.modestValueBytesMax) this.#largeValues.set(key.toString('latin1'), length);
@@ -133,7 +135,8 @@ export class LmdbKeyStore implements KeyStore {
       let existed = 0;
       for (const name of names) {
         const key = keyOfName(name);
-        if (this.#alive(key) !== undefined) existed += 1;
+        const record = this.#alive(key);
+        if (record !== undefined) existed += 1;
         this.#forget(key);
       }
       return existed;
@@ -155,7 +158,7 @@ export class LmdbKeyStore implements KeyStore {
   async increment(name: string, ttlMs: number | undefined): Promise<number> {
     const key = keyOfName(name);
     return this.#environment.transact(() => {
-      const record = this.#alive(key);
+      const record = this.#counted(key);
       const before = record === undefined ? 0 : Number(record.value.toString('utf8'));
       if ((record !== undefined && record.kind !== 'value') || !Number.isSafeInteger(before)) {
         throw new CausewayError('STORE_ITEM_UNREADABLE', 'the value is not a counter');
@@ -170,7 +173,7 @@ export class LmdbKeyStore implements KeyStore {
   async addToWindow(name: string, windowMs: number, nowMs: number): Promise<number> {
     const key = keyOfName(name);
     return this.#environment.transact(() => {
-      const record = this.#alive(key);
+      const record = this.#counted(key);
       if (record !== undefined && record.kind !== 'window') {
         throw new CausewayError('STORE_ITEM_UNREADABLE', 'the value is not a sliding window');
       }
@@ -191,21 +194,37 @@ export class LmdbKeyStore implements KeyStore {
     return ttlMs === undefined ? undefined : Math.max(1, Math.floor(this.#time.nowMs() + ttlMs));
   }
 
-  #record(key: Buffer): (KeyRecord & { readonly name: string | undefined }) | undefined {
-    // `get` makes a block of memory of its own for each value: with them the collector has more work than all the
-    // rest of a read is. This one is LMDB's, is larger than it says, and belongs to the next read.
-    const lent = this.#keys.getBinaryFast(key);
-    if (lent === undefined) return undefined;
-    const bytes = Buffer.from(lent.subarray(0, lent.length));
-    const record = decodeKeyRecord(bytes);
-    if (record === undefined) {
-      this.#log.error('stored key cannot be read, it counts as missing', { code: 'STORE_ITEM_UNREADABLE' });
+  /** What is damaged has been told of by the table. */
+  #record(key: Buffer): (KeyRecord & { readonly name: string | undefined }) | 'damaged' | undefined {
+    let bytes: Buffer | undefined;
+    try {
+      bytes = this.#keys.get(key);
+    } catch (error) {
+      if (error instanceof CausewayError && error.code === 'STORE_ITEM_UNREADABLE') return 'damaged';
+      throw error;
     }
-    return record;
+    if (bytes === undefined) return undefined;
+    const record = decodeKeyRecord(bytes);
+    if (record !== undefined) return record;
+    this.#log.error('stored key cannot be read', { code: 'STORE_ITEM_UNREADABLE' });
+    return 'damaged';
+  }
+
+  /** What is damaged may be written over. */
+  #whole(key: Buffer): KeyRecord | undefined {
+    const record = this.#record(key);
+    return record === 'damaged' ? undefined : record;
   }
 
   #alive(key: Buffer): KeyRecord | undefined {
+    const record = this.#whole(key);
+    return record === undefined || this.#isExpired(record) ? undefined : record;
+  }
+
+  /** What is damaged is no counter that starts anew: what it had counted is not known. */
+  #counted(key: Buffer): KeyRecord | undefined {
     const record = this.#record(key);
+    if (record === 'damaged') throw damagedKey();
     return record === undefined || this.#isExpired(record) ? undefined : record;
   }
 
@@ -235,12 +254,12 @@ export class LmdbKeyStore implements KeyStore {
   }
 
   #dropExpiryOf(key: Buffer): void {
-    const expiresAtMs = this.#record(key)?.expiresAtMs;
+    const expiresAtMs = this.#whole(key)?.expiresAtMs;
     if (expiresAtMs !== undefined) this.#expiries.remove(expiryKey(expiresAtMs, key));
   }
 
   #dropWindowOf(key: Buffer): void {
-    if (this.#record(key)?.kind === 'window') this.#dropMarks(key, Number.MAX_SAFE_INTEGER);
+    if (this.#whole(key)?.kind === 'window') this.#dropMarks(key, Number.MAX_SAFE_INTEGER);
   }
 
   /** Removes the marks up to and including that time; how many there were. */
@@ -265,7 +284,7 @@ export class LmdbKeyStore implements KeyStore {
         return { names, last: undefined };
       }
       last = key;
-      const record = decodeKeyRecord(value);
+      const record = value === undefined ? undefined : decodeKeyRecord(value);
       if (record === undefined || record.kind !== 'value' || this.#isExpired(record)) continue;
       const name = nameOfKey(key) ?? record.name ?? '';
       if (!name.startsWith(prefix)) continue;
@@ -297,7 +316,7 @@ export class LmdbKeyStore implements KeyStore {
           for (const entry of due) {
             // The key may have got a new life since: only what is written now counts.
             const key = entry.subarray(8);
-            const record = this.#record(key);
+            const record = this.#whole(key);
             if (record?.expiresAtMs === readNumberPart(entry, 0)) this.#forget(key);
             else this.#expiries.remove(entry);
           }
@@ -311,6 +330,13 @@ export class LmdbKeyStore implements KeyStore {
     }
     this.#sweepAfter(more ? 0 : this.#sweepIntervalMs);
   }
+}
+
+function damagedKey(): CausewayError {
+  return new CausewayError(
+    'STORE_ITEM_UNREADABLE',
+    'a stored key is damaged; write it again, or put the store back',
+  );
 }
 
 const nothing = Buffer.alloc(0);

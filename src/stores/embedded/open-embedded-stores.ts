@@ -60,7 +60,7 @@ export async function openEmbeddedStores(options: EmbeddedStoresOptions): Promis
     const acceptLoss = options.acceptLoss ?? false;
     const identity = await DataIdentity.read({ folder, storeFile, acceptLoss, clock, log });
     opened.push(() => identity.close());
-    const environment = openEnvironment(storeFile);
+    const environment = openEnvironment(storeFile, log);
     opened.push(() => environment.close());
     const { id, replaced } = await identity.claim(environment);
     const keyStore = new LmdbKeyStore(environment, {
@@ -97,9 +97,11 @@ export async function openEmbeddedStores(options: EmbeddedStoresOptions): Promis
 }
 
 /** A file that is not ours to open is the folder's trouble, not a defect. */
-function openEnvironment(file: string): LmdbEnvironment {
+function openEnvironment(file: string, log: Log): LmdbEnvironment {
   try {
-    return new LmdbEnvironment(file);
+    return new LmdbEnvironment(file, (table) => {
+      log.error('a record of the embedded store is damaged', { code: 'STORE_ITEM_UNREADABLE', table });
+    });
   } catch (error) {
     if (error instanceof CausewayError) throw error;
     throw new CausewayError('DATA_FOLDER_UNUSABLE', `${file} cannot be opened`, {

@@ -1,6 +1,7 @@
 import type { Clock } from '../../ports/clock.js';
 import { byteKey, numberPart, readNumberPart } from './byte-key.js';
-import type { LmdbEnvironment, LmdbTable } from './lmdb-environment.js';
+import type { LmdbEnvironment } from './lmdb-environment.js';
+import type { LmdbTable } from './lmdb-table.js';
 
 /**
  * The time by which stored keys end.
