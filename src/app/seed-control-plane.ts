@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 import type { ControlPlaneSeed } from '../domain/control-plane-seed.js';
 import { toDatabaseForm } from '../domain/definition-form.js';
 import { membersOf, rootOf } from '../domain/json-members.js';
+import { hashKey } from '../domain/key-hash.js';
+import { sessionName } from '../domain/key-names.js';
 import { CausewayError, toCausewayError } from '../errors/causeway-error.js';
 import type { Clock } from '../ports/clock.js';
 import type { Log } from '../ports/log.js';
@@ -16,6 +18,8 @@ export interface SeedOptions {
   /** Connection strings, secret. One of the two databases. */
   readonly database: { readonly type: 'postgres' | 'mongo'; readonly url: string };
   readonly redisUrl: string;
+  /** As the option `hash_keys` of the hub and the gateways: keys are named by their hashes. */
+  readonly hashKeys: boolean;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -54,11 +58,14 @@ export async function seedControlPlane(options: SeedOptions): Promise<SeededCont
     if (seeded === undefined) throw new Error('a new folder is not empty');
     await seeded.commit();
     const seed = await readSeed(catalogPath);
-    for (const { name, value, ttlMs } of seeded.keys) await keyStore.put(name, value, ttlMs);
+    const keys = seeded.keys.map(({ key, ...rest }) => {
+      return { ...rest, name: sessionName(options.hashKeys ? hashKey(key) : key) };
+    });
+    for (const { name, value, ttlMs } of keys) await keyStore.put(name, value, ttlMs);
     try {
       await writeDatabase(options, seed);
     } catch (thrown) {
-      await keyStore.remove(seeded.keys.map(({ name }) => name)).catch(() => 0);
+      await keyStore.remove(keys.map(({ name }) => name)).catch(() => 0);
       throw thrown;
     }
     return {

@@ -7,6 +7,7 @@ export interface SeedCommandOptions {
   readonly postgres?: string;
   readonly mongo?: string;
   readonly redis?: string;
+  readonly hashKeys?: boolean;
   readonly json?: boolean;
 }
 
@@ -16,6 +17,7 @@ export function describeSeed(command: Command): Command {
     .option('--postgres <url>', 'PostgreSQL: postgres://user:password@host/database, or keyword=value pairs')
     .option('--mongo <url>', 'MongoDB: mongodb://user:password@host/database')
     .option('--redis <url>', 'Redis: redis://:password@host:6379/0')
+    .option('--hash-keys', 'name keys by their hashes, for a hub and gateways that run with hash_keys')
     .option('--json', 'print {"organisation","api_key"}')
     .addHelpText(
       'after',
@@ -44,6 +46,7 @@ export async function seed(context: CliContext, options: SeedCommandOptions): Pr
     database:
       postgres === undefined ? { type: 'mongo', url: mongo ?? '' } : { type: 'postgres', url: postgres },
     redisUrl: redis,
+    hashKeys: options.hashKeys === true,
     clock: new SystemClock(),
     log: createPinoLog({ level: 'error', destination: 'stderr' }),
   });

@@ -285,6 +285,8 @@ export class KeyReader {
   #tellDenied(identity: WorkerIdentity, { asked, parsed }: Question): void {
     // Old gateways ask for counters as a matter of course.
     if (parsed.kind === 'counter' || parsed.kind === 'unreadable') return;
+    // And every gateway for `orgkey.<token>` of each token it does not know.
+    if (parsed.kind === 'organisation-session') return;
     if (!this.#denialLines.take(this.#ports.clock.monotonicMs())) return;
     this.#ports.log.warn('a worker asked for a name that is not in its scope; answered as not found', {
       code: 'OUT_OF_SCOPE',
