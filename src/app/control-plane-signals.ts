@@ -49,8 +49,10 @@ export function buildKeySignals(
     random: Math.random,
     hashKeys: configuration.hashKeys,
     organisations: () => distributor.organisations(),
-    ownerOfApi: (api) =>
-      distributor.organisations().find(({ id }) => distributor.isSoleOwnerOfApi(id, api))?.id,
+    ownerOfApi: (api) => {
+      const [owner, ...others] = distributor.ownersOfApi(api);
+      return others.length === 0 ? owner : undefined;
+    },
     ownerOfUserKey: (key) => distributor.users().find(({ accessKey }) => accessKey === key)?.organisation,
     reloadCatalog: stores.pokeCatalog ?? (() => void distributor.reload()),
     mark: (organisation, depth, reason) => lookThrough.mark(organisation, depth, reason),

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import type { Configuration } from '../config/configuration.js';
-import type { OrganisationId } from '../domain/identifiers.js';
 import type { AnalyticsIntake } from '../hub/analytics/intake.js';
 import { DefinitionCursors } from '../hub/distribution/definition-cursors.js';
 import type { Distributor } from '../hub/distribution/distributor.js';
@@ -9,6 +8,7 @@ import type { Fanout } from '../hub/fanout/fanout.js';
 import { Counters } from '../hub/keyspace/counters.js';
 import type { KeyReader } from '../hub/keyspace/key-reader.js';
 import { KeySearch } from '../hub/keyspace/key-search.js';
+import type { ApiOwners } from '../hub/keyspace/oauth-scope.js';
 import { WorkerTokens } from '../hub/keyspace/worker-tokens.js';
 import { ZoneFeeds } from '../hub/keyspace/zone-feeds.js';
 import type { UnsentAnswers } from '../hub/shares/unsent-answers.js';
@@ -63,8 +63,7 @@ export function buildGorpcGraph(parts: GorpcGraphParts): GorpcGraph {
   const { configuration, clock, log, metrics, stores, authenticator, distributor, keyReader, intake } = parts;
   const { changeLog, keyStore: store } = stores;
   const ports = { clock, log, metrics };
-  const ownsApi = (organisation: OrganisationId, apiId: string) =>
-    distributor.isSoleOwnerOfApi(organisation, apiId);
+  const apiOwners: ApiOwners = (apiId) => distributor.ownersOfApi(apiId);
   const fullPushes = new FullPushRequests(clock);
   const sessions = new GatewaySessions(
     { authenticator, clock, metrics },
@@ -94,7 +93,7 @@ export function buildGorpcGraph(parts: GorpcGraphParts): GorpcGraph {
     feeds,
     reloads,
     tokens: new WorkerTokens(
-      { store, writes: parts.writes, clock, reader: keyReader, ownsApi },
+      { store, writes: parts.writes, clock, reader: keyReader, apiOwners },
       { hashKeys: configuration.hashKeys },
     ),
     ownerOf: parts.ownerOf,
@@ -108,6 +107,7 @@ export function buildGorpcGraph(parts: GorpcGraphParts): GorpcGraph {
     nodeSeen: (node) => parts.fleet.seen(node),
     nodeGone: (organisation, zone, node) => parts.fleet.gone(organisation, zone, node),
     fullPushWanted: (organisation, zone) => fullPushes.request(organisation, zone, 'worker'),
+    revocationUnsaid: (organisation, zone) => fullPushes.request(organisation, zone, 'unsaid'),
   };
   const transport = new GorpcTransport({
     ...ports,

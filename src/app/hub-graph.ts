@@ -163,7 +163,7 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
       store: stores.keyStore,
       obfuscate,
       ...(stores.signals && { onSession: (id, organisation) => owners.note(id, organisation) }),
-      ownsApi: (organisation, apiId) => distributor.isSoleOwnerOfApi(organisation, apiId),
+      apiOwners: (apiId) => distributor.ownersOfApi(apiId),
     },
     {
       hashKeys: configuration.hashKeys,

@@ -1,7 +1,8 @@
 import { type OrganisationId, organisationId } from './identifiers.js';
 import type { KeyEvent } from './key-event.js';
-import { hashKey, looksHashed } from './key-hash.js';
-import { leadingOrganisation } from './key-token.js';
+import { hashAlgorithms, hashKey } from './key-hash.js';
+import { customKeyToken, leadingOrganisation, organisationOfRawKey } from './key-token.js';
+import { limits } from './limits.js';
 
 /**
  * The names of the control plane's key space, and what each tells about its owner. Source: worker-rpc
@@ -20,13 +21,20 @@ export type KeyName =
   | { readonly kind: 'organisation-session'; readonly organisation: OrganisationId }
   /** `organisation` undefined: shared by all. */
   | { readonly kind: 'certificate'; readonly id: string; readonly organisation: OrganisationId | undefined }
-  | { readonly kind: 'oauth'; readonly api: string; readonly item: OauthItem; readonly id: string }
+  /** In one way at least: an id may hold anything, so that a name can be cut in several places. */
+  | { readonly kind: 'oauth'; readonly readings: readonly OauthReading[] }
   | { readonly kind: 'counter'; readonly counter: 'quota' | 'rate-limit'; readonly subject: string }
   | { readonly kind: 'bare'; readonly id: string }
   /** A reserved prefix with something behind it that no worker has to read. */
   | { readonly kind: 'unreadable' };
 
 export type OauthItem = 'clientid' | 'access' | 'refresh' | 'authorize';
+
+export interface OauthReading {
+  readonly api: string;
+  readonly item: OauthItem;
+  readonly id: string;
+}
 
 export const sessionPrefix = 'apikey-';
 
@@ -36,7 +44,7 @@ export function sessionName(id: string): string {
 
 const unreadable: KeyName = { kind: 'unreadable' };
 const reservedPrefixes = ['cert-', 'oauth-data.', 'analytics-'];
-const oauthName = /^oauth-data\.([^.]+)\.oauth-(clientid|access|refresh|authorize)\.(.+)$/s;
+const oauthMark = /\.oauth-(clientid|access|refresh|authorize)\./g;
 const certificateDigest = /[0-9a-fA-F]{64}$/;
 
 export function parseKeyName(name: string): KeyName {
@@ -53,10 +61,12 @@ export function parseKeyName(name: string): KeyName {
   const certificate = behind(name, 'cert-raw-');
   if (certificate !== undefined) return parseCertificate(certificate);
 
-  const oauth = oauthName.exec(name);
-  if (oauth !== null) {
-    const [, api = '', item, id = ''] = oauth;
-    return { kind: 'oauth', api, item: item as OauthItem, id };
+  const oauth = behind(name, 'oauth-data.');
+  if (oauth !== undefined) {
+    const readings = oauthReadings(oauth);
+    // Scope has to hold for every reading; of a name made to have very many it is not asked.
+    const isReadable = readings.length > 0 && readings.length <= limits.keyReadingsMax;
+    return isReadable ? { kind: 'oauth', readings } : unreadable;
   }
 
   for (const counter of ['quota', 'rate-limit'] as const) {
@@ -64,6 +74,18 @@ export function parseKeyName(name: string): KeyName {
     if (subject !== undefined) return subject === '' ? unreadable : { kind: 'counter', counter, subject };
   }
   return reservedPrefixes.some((prefix) => name.startsWith(prefix)) ? unreadable : { kind: 'bare', id: name };
+}
+
+/** The shortest id of an API first, which is nearly always the only one. */
+function oauthReadings(text: string): readonly OauthReading[] {
+  const readings: OauthReading[] = [];
+  for (const mark of text.matchAll(oauthMark)) {
+    const api = text.slice(0, mark.index);
+    const id = text.slice(mark.index + mark[0].length);
+    if (api !== '' && id !== '') readings.push({ api, item: mark[1] as OauthItem, id });
+    if (readings.length > limits.keyReadingsMax) break;
+  }
+  return readings;
 }
 
 /** An id is the SHA-256 of the certificate behind the organisation's id; other forms are not served. */
@@ -80,9 +102,30 @@ function behind(name: string, prefix: string): string | undefined {
   return name.startsWith(prefix) ? name.slice(prefix.length) : undefined;
 }
 
-/** Where a session asked for without a prefix may stand, likeliest first. */
+/**
+ * Where a session asked for without a prefix may stand, likeliest first. Both ways where keys are hashed: a key
+ * that somebody chose may look like a hash.
+ */
 export function sessionNamesOf(id: string, hashKeys: boolean): readonly string[] {
-  return hashKeys && !looksHashed(id) ? [sessionName(id), sessionName(hashKey(id))] : [sessionName(id)];
+  return hashKeys ? [sessionName(id), sessionName(hashKey(id))] : [sessionName(id)];
+}
+
+/**
+ * Where the session of a key may stand that is not found under its own name: under its hash, or, when somebody
+ * chose the key, as part of a longer one of its organisation. At most `keyReadingsMax`, likeliest first.
+ */
+export function otherSessionNamesOf(
+  key: string,
+  organisations: readonly OrganisationId[],
+): readonly string[] {
+  const ids = [key];
+  if (organisationOfRawKey(key) === undefined) {
+    for (const org of organisations) {
+      ids.push(org + key, ...hashAlgorithms.map((h) => customKeyToken(org, key, h)));
+    }
+  }
+  const names = ids.flatMap((id) => [sessionName(id), sessionName(hashKey(id))]).slice(1);
+  return [...new Set(names)].slice(0, limits.keyReadingsMax);
 }
 
 /** The names whose values an event says are new: what was remembered of them is stale. */

@@ -25,6 +25,12 @@ export function readTokenField(key: string, field: 'org' | 'id' | 'h'): string |
   }
 }
 
+/** The current key that gateways make of one that somebody chose. */
+export function customKeyToken(organisation: OrganisationId, id: string, algorithm: string): string {
+  const [org, key, h] = [organisation, id, algorithm].map((text) => JSON.stringify(text));
+  return Buffer.from(`{"org":${org},"id":${key},"h":${h}}`, 'utf8').toString('base64');
+}
+
 /** The organisation a raw key was made for; undefined when it does not say. */
 export function organisationOfRawKey(key: string): OrganisationId | undefined {
   const named = readTokenField(key, 'org');

@@ -76,6 +76,10 @@ export const limits = {
   evidenceNamesMax: 1_000,
   /** Steps of a scan that such a look takes for one kind of name, each through 500 slots. */
   evidenceScansMax: 40,
+  /** Meanings looked into of one name or text that can be split in several places; further ones are not. */
+  keyReadingsMax: 64,
+  /** Lines about key events that gateways cannot be told, one for each zone and kind; further ones are not written. */
+  unsaidLinesMax: 1_000,
   /** Keys whose owner is remembered for the time when they are gone; the least recently seen are forgotten. */
   keyOwnersMax: 500_000,
   /** Key writes that may have happened and are not in the change log yet, as a store is away; more are refused. */

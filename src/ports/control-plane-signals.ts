@@ -9,7 +9,13 @@ export type ControlPlaneSignal =
   /** Definitions, organisations or users may have changed. `reason` is for the log. */
   | { readonly type: 'catalog'; readonly reason: string }
   /** `organisation` undefined: the signal does not say. Whether a key is there or gone is to be looked up. */
-  | { readonly type: 'key'; readonly event: KeyEvent; readonly organisation: OrganisationId | undefined }
+  | {
+      readonly type: 'key';
+      readonly event: KeyEvent;
+      /** What the same signal can mean besides, because ids may hold the marks that it is split at. */
+      readonly alternatives?: readonly KeyEvent[];
+      readonly organisation: OrganisationId | undefined;
+    }
   /** Listening from now on; what happened before, at the start or in an interruption, was not heard. */
   | { readonly type: 'listening' };
 

@@ -64,6 +64,16 @@ export const metricTable = {
     help: 'Entries appended to the change log, by type.',
     labels: ['type'],
   },
+  causeway_key_events_unowned_total: {
+    type: 'counter',
+    help: 'Key events of the control plane that no organisation is known to own and no worker was told of, by kind.',
+    labels: ['kind'],
+  },
+  causeway_key_events_unsaid_total: {
+    type: 'counter',
+    help: 'Key events that could not be told to a gateway as they are: its texts have no form for the ids (`form`), or its release does not know the event (`release`). By kind and reason, each time they were due.',
+    labels: ['kind', 'reason'],
+  },
   causeway_deliveries_total: {
     type: 'counter',
     help: 'Changes handed to a worker, by protocol.',

@@ -1,4 +1,4 @@
-import { parseKeyEvent } from '../domain/key-event.js';
+import { type KeyEvent, parseKeyEvent } from '../domain/key-event.js';
 import { namesOfEvent, sessionName } from '../domain/key-names.js';
 import type { KeyEventMessage } from '../transport/grpc/messages.js';
 
@@ -22,7 +22,6 @@ const kindPrefix = 'KEY_EVENT_KIND_';
 
 export function keyEffectOf(message: KeyEventMessage): KeyEffect {
   const event = String(message.kind).replace(kindPrefix, '').toLowerCase().replaceAll('_', '-');
-  const parsed = parseKeyEvent(message.event);
   const nothing: KeyEffect = {
     event,
     // Never the event's text: some spell a secret.
@@ -44,6 +43,7 @@ export function keyEffectOf(message: KeyEventMessage): KeyEffect {
     case 'certificate-removed':
       return { ...nothing, drop: [`cert-raw-${message.key}`] };
   }
+  const parsed = subjectFields(message, event) ?? parseKeyEvent(message.event);
   if (parsed === undefined || parsed.kind !== event) return nothing;
   switch (parsed.kind) {
     case 'oauth-token-revoked':
@@ -71,6 +71,28 @@ export function keyEffectOf(message: KeyEventMessage): KeyEffect {
 }
 
 /** Hashed or not, whichever way the hub keeps its keys. */
-function tokenNames(parsed: Extract<ReturnType<typeof parseKeyEvent>, { kind: 'oauth-token-revoked' }>) {
+function tokenNames(parsed: Extract<KeyEvent, { kind: 'oauth-token-revoked' }>) {
   return namesOfEvent(parsed, !parsed.hashed);
+}
+
+/** What the event is about, field by field; undefined: the hub is too old to say it so. */
+function subjectFields(message: KeyEventMessage, event: string): KeyEvent | undefined {
+  const { api = '', client = '', token = '', hashed, oldKey = '', newKey = '' } = message;
+  switch (event) {
+    case 'oauth-token-revoked':
+      return token === '' ? undefined : { kind: event, token, hashed, api, scope: 'both' };
+    case 'oauth-tokens-revoked':
+      return client === '' ? undefined : { kind: event, api, client, secret: '' };
+    case 'oauth-client-added':
+    case 'oauth-client-updated':
+    case 'oauth-client-removed':
+      return client === '' ? undefined : { kind: event, api, client, organisation: '' };
+    case 'api-cache-flushed':
+    case 'jwks-cache-flushed':
+      return api === '' ? undefined : { kind: event, api };
+    case 'user-key-reset':
+      return oldKey === '' ? undefined : { kind: event, oldKey, newKey };
+    default:
+      return undefined;
+  }
 }

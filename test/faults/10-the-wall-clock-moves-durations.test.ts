@@ -100,7 +100,7 @@ describe.each(jumps)('the wall clock is set %s', (_, jumpMs) => {
         log: silentLog,
         metrics: recordingMetrics(),
         obfuscate: () => '****',
-        ownsApi: () => false,
+        apiOwners: () => [],
       },
       { hashKeys: false, certificateSecret: '' },
     );

@@ -110,7 +110,7 @@ describe('routine questions of gateways', () => {
         log,
         metrics,
         obfuscate: () => '****',
-        ownsApi: () => false,
+        apiOwners: () => [],
       },
       { hashKeys: false },
     );

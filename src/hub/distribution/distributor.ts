@@ -126,16 +126,14 @@ export class Distributor implements Component {
     return this.#snapshots.get(organisation)?.definitions.get(key);
   }
 
-  /** Whether that organisation, and no other, has an API of that id. */
-  isSoleOwnerOfApi(organisation: OrganisationId, apiId: string): boolean {
+  /** The organisations that have an API of that id. */
+  ownersOfApi(apiId: string): readonly OrganisationId[] {
     const key = definitionKey('api', apiId);
-    let owned = false;
-    for (const snapshot of this.#snapshots.values()) {
-      if (!snapshot.definitions.has(key)) continue;
-      if (snapshot.organisation !== organisation) return false;
-      owned = true;
+    const owners: OrganisationId[] = [];
+    for (const { organisation, definitions } of this.#snapshots.values()) {
+      if (definitions.has(key)) owners.push(organisation);
     }
-    return owned;
+    return owners;
   }
 
   organisations(): readonly Organisation[] {

@@ -79,8 +79,13 @@ function countsForOrganisation(subject: string, organisation: OrganisationId): b
   );
 }
 
-/** The whole, behind the first dash, and behind the last: scopes are ids, seldom with dashes. */
+/** The whole, and what stands behind each dash: scope and subject are ids, and ids may hold dashes. */
 function readingsOf(subject: string): readonly string[] {
-  const starts = [0, subject.indexOf('-') + 1, subject.lastIndexOf('-') + 1];
-  return [...new Set(starts)].map((start) => subject.slice(start)).filter((reading) => reading !== '');
+  const readings = [subject];
+  for (let at = subject.indexOf('-'); at !== -1; at = subject.indexOf('-', at + 1)) {
+    if (at + 1 < subject.length) readings.push(subject.slice(at + 1));
+  }
+  if (readings.length <= limits.keyReadingsMax) return readings;
+  // Of a name with very many only the longest could be read wrongly; the shortest is the likeliest.
+  return [...readings.slice(0, limits.keyReadingsMax - 1), ...readings.slice(-1)];
 }

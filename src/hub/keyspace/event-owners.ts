@@ -1,6 +1,6 @@
 import type { OrganisationId } from '../../domain/identifiers.js';
-import { formatKeyEvent, type KeyEvent, parseKeyEvent } from '../../domain/key-event.js';
-import { parseKeyName } from '../../domain/key-names.js';
+import type { KeyEvent } from '../../domain/key-event.js';
+import { namesOfEvent, parseKeyName } from '../../domain/key-names.js';
 import type { Organisation } from '../../domain/organisation.js';
 
 export interface EventOwners {
@@ -55,17 +55,15 @@ export function addressEvent(event: KeyEvent, known: EventOwners): readonly Addr
   }
 }
 
-/** Whether workers read the event as it is meant: names with ':' or '.' in the wrong place are told as something else. */
-export function survivesTheWire(event: KeyEvent): boolean {
-  const read = parseKeyEvent(formatKeyEvent(event));
-  if (event.kind === 'key-changed' || event.kind === 'key-removed') {
-    return read?.kind === 'key-changed' && read.key === event.key && read.hashed === event.hashed;
-  }
-  return read !== undefined && sameMembers(read, event);
-}
-
-function sameMembers(left: KeyEvent, right: KeyEvent): boolean {
-  const text = (event: KeyEvent) =>
-    JSON.stringify(Object.entries(event).sort(([a], [b]) => (a < b ? -1 : 1)));
-  return text(left) === text(right);
+/**
+ * The event as the store bears it out: a signal says neither reliably what happened nor in which order, and what is
+ * there was not removed, or has come back. What is not there under this name may be there under another spelling:
+ * that it was removed is believed only when it was said.
+ */
+export function asFound(event: KeyEvent, stored: ReadonlyMap<string, unknown>): KeyEvent {
+  if (event.kind !== 'certificate-removed' && event.kind !== 'oauth-client-removed') return event;
+  if (!namesOfEvent(event, false).some((name) => stored.has(name))) return event;
+  return event.kind === 'certificate-removed'
+    ? { kind: 'certificate-added', certificate: event.certificate }
+    : { ...event, kind: 'oauth-client-updated' };
 }

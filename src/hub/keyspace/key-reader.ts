@@ -9,6 +9,7 @@ import type { Log, Obfuscate } from '../../ports/log.js';
 import type { Metrics } from '../../ports/metrics.js';
 import { SingleFlight } from '../../std/single-flight.js';
 import { TokenBucket } from '../../std/token-bucket.js';
+import { type ApiOwners, ownReadings } from './oauth-scope.js';
 import { type SessionReading, SessionReadings } from './session-readings.js';
 
 export interface KeyReaderPorts {
@@ -17,11 +18,7 @@ export interface KeyReaderPorts {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly obfuscate: Obfuscate;
-  /**
-   * Whether the catalog has an API of that id for this organisation and for no other: OAuth items carry no
-   * owner but the API, so an id that two organisations use is nobody's.
-   */
-  readonly ownsApi: (organisation: WorkerIdentity['organisation'], apiId: string) => boolean;
+  readonly apiOwners: ApiOwners;
   /** A session was given out: `id` is the raw key or its hash, as stored. */
   readonly onSession?: (id: string, organisation: WorkerIdentity['organisation']) => void;
 }
@@ -191,7 +188,9 @@ export class KeyReader {
         return mayRead ? [asked] : [];
       }
       case 'oauth':
-        return this.#ports.ownsApi(identity.organisation, parsed.api) ? [asked] : [];
+        return ownReadings(parsed.readings, identity.organisation, this.#ports.apiOwners).length > 0
+          ? [asked]
+          : [];
       case 'counter':
       case 'unreadable':
         return [];

@@ -1,8 +1,9 @@
 import { LRUCache } from 'lru-cache';
 import type { NewChange } from '../../domain/change.js';
 import type { OrganisationId } from '../../domain/identifiers.js';
-import { formatKeyEvent, isAtMostOnce, type KeyEvent } from '../../domain/key-event.js';
-import { looksHashed } from '../../domain/key-hash.js';
+import { isAtMostOnce, isRevocation, type KeyEvent } from '../../domain/key-event.js';
+import { subjectOf } from '../../domain/key-event-subject.js';
+import { hashKey, looksHashed } from '../../domain/key-hash.js';
 import { namesOfEvent, sessionPrefix } from '../../domain/key-names.js';
 import { organisationOfRawKey } from '../../domain/key-token.js';
 import { limits } from '../../domain/limits.js';
@@ -17,11 +18,11 @@ import type { Metrics } from '../../ports/metrics.js';
 import type { LoopProgress } from '../../ports/progress.js';
 import { Backoff } from '../../std/backoff.js';
 import { TokenBucket } from '../../std/token-bucket.js';
-import { type AddressedEvent, addressEvent, type EventOwners, survivesTheWire } from './event-owners.js';
+import { type AddressedEvent, addressEvent, asFound, type EventOwners } from './event-owners.js';
 import type { KeyOwners } from './key-owners.js';
 import type { LookDepth } from './look-through.js';
-import { isSessionEvent, namesOfSession, readSessions, type SessionEvent } from './session-events.js';
 import { ownerOfSession } from './session-owner.js';
+import { isSessionEvent, lookFor, otherNamesOf, type SessionEvent } from './signal-look.js';
 
 export interface KeySignalsParts extends EventOwners {
   readonly signals: ControlPlaneSignals;
@@ -50,6 +51,8 @@ export interface KeySignalsParts extends EventOwners {
 
 interface Pending {
   readonly event: KeyEvent;
+  /** What the signal may have meant instead. */
+  readonly alternatives: readonly KeyEvent[];
   readonly organisation: OrganisationId | undefined;
   /** Monotonic. */
   readonly dueMs: number;
@@ -61,7 +64,7 @@ const gatherMs = 50;
 const repeatMs = 1_000;
 /** Events that may not be repeated are told once in this time. */
 const onceMs = 5_000;
-const namesPerReadMax = 500;
+const eventsPerReadMax = 500;
 const settleMsMax = 60_000;
 const rememberedMax = 50_000;
 
@@ -118,7 +121,7 @@ export class KeySignals implements Component {
 
   /** As if the control plane had told of it. */
   hear(event: KeyEvent, organisation: OrganisationId): void {
-    this.#gather(event, organisation);
+    this.#gather(event, [], organisation);
   }
 
   /** Events that wait to be looked at. */
@@ -147,7 +150,7 @@ export class KeySignals implements Component {
   #hear(signal: ControlPlaneSignal): void {
     if (signal.type === 'listening') this.#listening();
     if (signal.type === 'key') {
-      this.#gather(signal.event, signal.organisation);
+      this.#gather(signal.event, signal.alternatives ?? [], signal.organisation);
       this.#heardAtMs = this.#parts.clock.monotonicMs();
     } else {
       this.#reloadTimer ??= this.#parts.clock.after(gatherMs, () => {
@@ -172,9 +175,14 @@ export class KeySignals implements Component {
     return this.#parts.mark(organisation, knows ? 'changes' : 'everything', reason);
   }
 
-  #gather(event: KeyEvent, organisation: OrganisationId | undefined): void {
+  /** Of signals about one thing the last one says how it stands. */
+  #gather(
+    event: KeyEvent,
+    alternatives: readonly KeyEvent[],
+    organisation: OrganisationId | undefined,
+  ): void {
     const { clock, metrics } = this.#parts;
-    const key = formatKeyEvent(event);
+    const key = subjectOf(event);
     const before = this.#pending.get(key);
     if (before === undefined && this.#pending.size >= this.#waitingMax) {
       metrics.add('causeway_limit_hits_total', { limit: 'keySignalsMax' });
@@ -191,7 +199,10 @@ export class KeySignals implements Component {
     const nowMs = clock.monotonicMs();
     // Signals that go on coming must not put off the look for ever.
     const dueMs = Math.min(before?.dueMs ?? Number.POSITIVE_INFINITY, nowMs + gatherMs);
-    this.#pending.set(key, { event, organisation: organisation ?? before?.organisation, dueMs });
+    // In the order of the last signal of each: what is told last of two things is what happened last.
+    this.#pending.delete(key);
+    const named = organisation ?? before?.organisation;
+    this.#pending.set(key, { event, alternatives, organisation: named, dueMs });
     this.#flushAt(dueMs);
   }
 
@@ -219,8 +230,8 @@ export class KeySignals implements Component {
     for (const entry of this.#pending) if (entry[1].dueMs <= nowMs) due.push(entry);
     // Taken out before the look: a signal that comes during it asks for another one.
     for (const [key] of due) this.#pending.delete(key);
-    for (let start = 0; start < due.length; start += namesPerReadMax) {
-      const part = due.slice(start, start + namesPerReadMax);
+    for (let start = 0; start < due.length; start += eventsPerReadMax) {
+      const part = due.slice(start, start + eventsPerReadMax);
       try {
         this.#parts.progress?.hasWork();
         await this.#tellOrSetAside(part);
@@ -266,26 +277,30 @@ export class KeySignals implements Component {
 
   async #tell(part: readonly (readonly [string, Pending])[]): Promise<void> {
     const { changeLog, clock, metrics, hashKeys, invalidate } = this.#parts;
-    const events = part.map(([, { event }]) => event);
-    const sessions = await readSessions(this.#parts.store, events, hashKeys);
+    const stored = await lookFor(
+      part.map(([, pending]) => pending),
+      this.#parts,
+    );
     const changes: NewChange[] = [];
     const told: string[] = [];
-    for (const [key, { event, organisation }] of part) {
-      const addressed = isSessionEvent(event)
-        ? this.#settle(event, organisation, sessions)
-        : addressEvent(event, this.#parts);
+    for (const [key, pending] of part) {
+      const { event, alternatives, organisation } = pending;
+      const addressed = [event, ...alternatives].flatMap((reading) =>
+        isSessionEvent(reading)
+          ? this.#settle(reading, organisation, stored, reading === event)
+          : addressEvent(asFound(reading, stored), this.#parts),
+      );
       const waitMs = this.#waitMs(key, addressed);
       if (waitMs > 0) {
         // Of what may not be repeated, a second telling is a repeat and not news.
         if (isAtMostOnce(event)) continue;
         const dueMs = clock.monotonicMs() + waitMs;
-        if (!this.#pending.has(key)) this.#pending.set(key, { event, organisation, dueMs });
+        if (!this.#pending.has(key)) this.#pending.set(key, { ...pending, dueMs });
         continue;
       }
-      if (addressed.length === 0) this.#tellUnowned(event, sessions);
+      if (addressed.length === 0) this.#tellUnowned(pending, stored);
       if (addressed.some((one) => spacingMs(one.event) > 0)) told.push(key);
       for (const one of addressed) {
-        if (!survivesTheWire(one.event)) continue;
         for (const name of namesOfEvent(one.event, hashKeys)) invalidate(name);
         changes.push({
           organisation: one.organisation,
@@ -304,35 +319,52 @@ export class KeySignals implements Component {
   #settle(
     event: SessionEvent,
     named: OrganisationId | undefined,
-    sessions: ReadonlyMap<string, StoredValue>,
+    stored: ReadonlyMap<string, StoredValue>,
+    isLikeliest: boolean,
   ): readonly AddressedEvent[] {
-    const { owners, hashKeys } = this.#parts;
-    const isReset = event.kind === 'quota-reset';
-    const names = namesOfEvent(event, hashKeys);
-    for (const name of names) {
-      const stored = sessions.get(name);
-      if (stored === undefined) continue;
-      const key = name.slice(sessionPrefix.length);
-      // As it is stored, whatever the configuration says.
-      const hashed = looksHashed(key);
-      const before = owners.ownerOf(key);
-      const organisation = ownerOfSession(key, stored.value);
-      // Handed over to somebody else, it is gone for the one who had it.
-      const lost = before !== undefined && before !== organisation && !isReset ? [before] : [];
-      if (organisation !== undefined) owners.note(key, organisation, stored.value);
-      const gained = organisation === undefined ? [] : [organisation];
-      // A worker resets a quota while it handles the event of the key.
-      const kinds = isReset ? (['quota-reset', 'key-changed'] as const) : (['key-changed'] as const);
-      return [
-        ...lost.map((one) => addressed(one, { kind: 'key-removed', key, hashed })),
-        ...gained.flatMap((one) => kinds.map((kind) => addressed(one, { kind, key, hashed }))),
-      ];
-    }
+    const { owners } = this.#parts;
+    const names = namesOfEvent(event, this.#parts.hashKeys);
+    const own = names.find((name) => stored.has(name));
+    const others = () => otherNamesOf(event, named, this.#parts).filter((name) => stored.has(name));
+    const found = own === undefined ? others() : [own];
+    if (found.length > 0) return found.flatMap((name) => this.#settleFound(event, name, stored.get(name)));
     const ids = names.map((name) => name.slice(sessionPrefix.length));
     const seen = ids.map((id) => owners.ownerOf(id)).find((one) => one !== undefined);
-    const known = seen ?? named ?? organisationOfRawKey(event.key);
+    // What a signal may have meant besides is not taken for gone if nobody ever saw it.
+    if (seen === undefined && !isLikeliest) return [];
+    const known = seen ?? this.#organisation(named) ?? this.#organisation(organisationOfRawKey(event.key));
     if (known === undefined) return [];
-    return [addressed(known, isReset ? event : { ...event, kind: 'key-removed' })];
+    return [addressed(known, event.kind === 'quota-reset' ? event : { ...event, kind: 'key-removed' })];
+  }
+
+  #settleFound(
+    event: SessionEvent,
+    name: string,
+    session: StoredValue | undefined,
+  ): readonly AddressedEvent[] {
+    const { owners } = this.#parts;
+    if (session === undefined) return [];
+    const isReset = event.kind === 'quota-reset';
+    const key = name.slice(sessionPrefix.length);
+    // As it is stored, whatever the configuration says.
+    const hashed = looksHashed(key) || (key !== event.key && key === hashKey(event.key));
+    const before = owners.ownerOf(key);
+    const organisation = ownerOfSession(key, session.value);
+    // Handed over to somebody else, it is gone for the one who had it.
+    const lost = before !== undefined && before !== organisation && !isReset ? [before] : [];
+    if (organisation !== undefined) owners.note(key, organisation, session.value);
+    const gained = organisation === undefined ? [] : [organisation];
+    // A worker resets a quota while it handles the event of the key.
+    const kinds = isReset ? (['quota-reset', 'key-changed'] as const) : (['key-changed'] as const);
+    return [
+      ...lost.map((one) => addressed(one, { kind: 'key-removed', key, hashed })),
+      ...gained.flatMap((one) => kinds.map((kind) => addressed(one, { kind, key, hashed }))),
+    ];
+  }
+
+  /** An id that looks as if an organisation's stood in it may be called so by chance. */
+  #organisation(id: OrganisationId | undefined): OrganisationId | undefined {
+    return this.#parts.organisations().find((one) => one.id === id)?.id;
   }
 
   /** How long it has to wait because it was told a moment ago. A removal does not wait. */
@@ -344,16 +376,20 @@ export class KeySignals implements Component {
     return Math.max(0, lastMs + Math.min(...spacings) - this.#parts.clock.monotonicMs());
   }
 
-  #tellUnowned(event: KeyEvent, sessions: ReadonlyMap<string, StoredValue>): void {
-    const { hashKeys, mark } = this.#parts;
-    if (isSessionEvent(event) && !namesOfSession(event, hashKeys).some((name) => sessions.has(name))) {
+  #tellUnowned({ event, alternatives }: Pending, stored: ReadonlyMap<string, StoredValue>): void {
+    const { clock, log, metrics, hashKeys, mark } = this.#parts;
+    metrics.add('causeway_key_events_unowned_total', { kind: event.kind });
+    const sessions = [event, ...alternatives].filter(isSessionEvent);
+    const isThere = sessions.some((one) => namesOfEvent(one, hashKeys).some((name) => stored.has(name)));
+    if (sessions.length > 0 && !isThere) {
       // The log may know to whom it was told as there.
       void mark(undefined, 'removals', 'a key is gone that nobody is known to own');
     }
-    if (!this.#lines.take(this.#parts.clock.monotonicMs())) return;
-    this.#parts.log.info('the control plane told of something that no organisation is known to own', {
-      kind: event.kind,
-    });
+    if (!this.#lines.take(clock.monotonicMs())) return;
+    log[isRevocation(event) ? 'warn' : 'info'](
+      'the control plane told of something that no organisation is known to own; no worker is told',
+      { kind: event.kind },
+    );
   }
 }
 

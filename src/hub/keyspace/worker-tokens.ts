@@ -7,16 +7,15 @@ import type { WorkerIdentity } from '../../domain/worker.js';
 import type { AnnouncedWrites } from '../../ports/announced-writes.js';
 import type { Clock } from '../../ports/clock.js';
 import type { KeyStore } from '../../ports/key-store.js';
-import { survivesTheWire } from './event-owners.js';
 import type { KeyReader } from './key-reader.js';
+import { type ApiOwners, ownReadings } from './oauth-scope.js';
 
 export interface WorkerTokensPorts {
   readonly store: KeyStore;
   readonly writes: AnnouncedWrites;
   readonly clock: Clock;
   readonly reader: Pick<KeyReader, 'invalidate'>;
-  /** As of KeyReader. */
-  readonly ownsApi: (organisation: WorkerIdentity['organisation'], apiId: string) => boolean;
+  readonly apiOwners: ApiOwners;
 }
 
 /**
@@ -40,11 +39,10 @@ export class WorkerTokens {
   isToken(identity: WorkerIdentity, name: string): boolean {
     if (Buffer.byteLength(name) > limits.keyNameBytesMax) return false;
     const parsed = parseKeyName(name);
-    return (
-      parsed.kind === 'oauth' &&
-      parsed.item !== 'clientid' &&
-      this.#ports.ownsApi(identity.organisation, parsed.api)
-    );
+    if (parsed.kind !== 'oauth') return false;
+    const own = ownReadings(parsed.readings, identity.organisation, this.#ports.apiOwners);
+    // A name that can be a client as well is taken for one: clients are the control plane's.
+    return own.length > 0 && own.every(({ item }) => item !== 'clientid');
   }
 
   /** Resolves to false, having done nothing, when it is not a token or too large. `ttlMs` as of KeyStore. */
@@ -74,13 +72,16 @@ export class WorkerTokens {
     for (const name of own) reader.invalidate(name);
   }
 
+  /** Of a name that can be read in several ways, each that is the organisation's own is told. */
   #revocation({ organisation }: WorkerIdentity, name: string): readonly NewChange[] {
-    const token = parseKeyName(name);
-    if (token.kind !== 'oauth' || (token.item !== 'access' && token.item !== 'refresh')) return [];
-    const { api, id, item: scope } = token;
-    const hashed = this.#hashKeys && looksHashed(id);
-    const event: KeyEvent = { kind: 'oauth-token-revoked', token: id, hashed, api, scope };
-    if (!survivesTheWire(event)) return [];
-    return [{ organisation, atMs: this.#ports.clock.nowMs(), body: { type: 'key', event } }];
+    const parsed = parseKeyName(name);
+    if (parsed.kind !== 'oauth') return [];
+    const own = ownReadings(parsed.readings, organisation, this.#ports.apiOwners);
+    return own.flatMap(({ api, item, id }): NewChange[] => {
+      if (item !== 'access' && item !== 'refresh') return [];
+      const hashed = this.#hashKeys && looksHashed(id);
+      const event: KeyEvent = { kind: 'oauth-token-revoked', token: id, hashed, api, scope: item };
+      return [{ organisation, atMs: this.#ports.clock.nowMs(), body: { type: 'key', event } }];
+    });
   }
 }

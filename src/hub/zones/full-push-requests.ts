@@ -6,8 +6,11 @@ import type { Clock } from '../../ports/clock.js';
 export interface FullPushRequest {
   readonly organisation: OrganisationId;
   readonly zone: ZoneId;
-  /** `worker`: its local store is new or it lost a poll. `missed`: the change log no longer has what it needs. */
-  readonly reason: 'worker' | 'missed';
+  /**
+   * `worker`: its local store is new or it lost a poll. `missed`: the change log no longer has what it needs.
+   * `unsaid`: a right was taken away that its gateways' texts have no form for.
+   */
+  readonly reason: 'worker' | 'missed' | 'unsaid';
   /** Wall clock, of the first request. */
   readonly sinceMs: number;
   /** How often it was asked for: several workers of a zone ask within seconds. */

@@ -1,6 +1,6 @@
 import type { KeyEvent } from '../../domain/key-event.js';
 import { looksHashed } from '../../domain/key-hash.js';
-import { parseKeyName } from '../../domain/key-names.js';
+import { type OauthReading, parseKeyName } from '../../domain/key-names.js';
 import type { ControlPlaneSignal } from '../../ports/control-plane-signals.js';
 
 const told = ['set', 'del', 'expired', 'evicted'] as const;
@@ -19,29 +19,32 @@ export function readKeyspaceNotification(channel: string, name: string): Control
   // Before anything else: counters and lists of gateways are the bulk.
   if (!/^(?:apikey-|cert-raw-|oauth-data\.)/.test(name)) return undefined;
   const happened = channel.slice(channel.indexOf(':') + 1);
-  const event = eventOf(name, happened === 'set', happened === 'del');
-  return event === undefined ? undefined : { type: 'key', event, organisation: undefined };
+  const [event, ...alternatives] = eventsOf(name, happened === 'set', happened === 'del');
+  if (event === undefined) return undefined;
+  const others = alternatives.length === 0 ? {} : { alternatives };
+  return { type: 'key', event, ...others, organisation: undefined };
 }
 
-function eventOf(name: string, written: boolean, removed: boolean): KeyEvent | undefined {
+/** All that the name can be about; none: nothing that workers hold a copy of. */
+function eventsOf(name: string, written: boolean, removed: boolean): readonly KeyEvent[] {
   const parsed = parseKeyName(name);
   switch (parsed.kind) {
     case 'session': {
       const hashed = looksHashed(parsed.id);
-      return { kind: written ? 'key-changed' : 'key-removed', key: parsed.id, hashed };
+      return [{ kind: written ? 'key-changed' : 'key-removed', key: parsed.id, hashed }];
     }
     case 'certificate':
-      return { kind: written ? 'certificate-added' : 'certificate-removed', certificate: parsed.id };
+      return [{ kind: written ? 'certificate-added' : 'certificate-removed', certificate: parsed.id }];
     case 'oauth':
-      return oauthEventOf(parsed, written, removed);
+      return parsed.readings.flatMap((reading) => oauthEventOf(reading, written, removed) ?? []);
     default:
-      return undefined;
+      return [];
   }
 }
 
 /** Tokens run out at the worker by themselves, and new ones are fetched when they are used. */
 function oauthEventOf(
-  { api, item, id }: Extract<ReturnType<typeof parseKeyName>, { kind: 'oauth' }>,
+  { api, item, id }: OauthReading,
   written: boolean,
   removed: boolean,
 ): KeyEvent | undefined {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { type KeyEvent, parseKeyEvent } from '../../domain/key-event.js';
+import type { KeyEvent } from '../../domain/key-event.js';
+import { keyEventReadings } from '../../domain/key-event-readings.js';
 import { looksHashed } from '../../domain/key-hash.js';
 import type { ControlPlaneSignal } from '../../ports/control-plane-signals.js';
 
@@ -20,6 +21,8 @@ const ignored: NotificationReading = { nothing: 'ignored', command: '' };
 /** Go writes `command` first. Every gateway says `NoticeGatewayDRLNotification` every two seconds. */
 const bulkStart = '{"command":"Notice';
 const sha256Algorithm = 5;
+/** More pieces of a list than that are not taken for one key. */
+const piecesOfOneMax = 4;
 
 /**
  * One message of the channel: JSON `{"command","payload","signature","algorithm"}`. Source: worker-rpc
@@ -46,12 +49,15 @@ export function readNotification(text: string, settings: NotificationSettings): 
     case 'ClientIdPChanged':
       return { signals: [{ type: 'catalog', reason: command }] };
     case 'KeySpaceUpdateNotification':
-      return keySignals(payload.split(',').map((one) => eventOfKey(one.trim())));
+      return keySignals(readingsOfList(payload));
     case 'DeleteAPICache':
-    case 'InvalidateJWKSCacheForAPI':
-      return keySignals([parseKeyEvent(payload.endsWith(`:${command}`) ? payload : `${payload}:${command}`)]);
+    case 'InvalidateJWKSCacheForAPI': {
+      const text = payload.endsWith(`:${command}`) ? payload : `${payload}:${command}`;
+      const kind = command === 'DeleteAPICache' ? 'api-cache-flushed' : 'jwks-cache-flushed';
+      return keySignals([keyEventReadings(text).filter((event) => event.kind === kind)]);
+    }
     case 'UserKeyReset':
-      return keySignals([parseKeyEvent(payload)].filter((event) => event?.kind === 'user-key-reset'));
+      return keySignals([keyEventReadings(payload).filter(({ kind }) => kind === 'user-key-reset')]);
     default:
       return { nothing: 'unknown', command };
   }
@@ -61,17 +67,35 @@ export function readNotification(text: string, settings: NotificationSettings): 
  * An entry of KeySpaceUpdateNotification: what a worker says is a whole event; what a gateway of the control
  * plane says is the bare key, or its bare hash, without a mark of which of the two it is.
  */
-function eventOfKey(text: string): KeyEvent | undefined {
-  const event = parseKeyEvent(text);
-  if (event?.kind !== 'key-changed' || event.hashed) return event;
-  return { ...event, hashed: looksHashed(event.key) };
+function readingsOfKey(text: string): readonly KeyEvent[] {
+  return keyEventReadings(text).map((event) =>
+    event.kind !== 'key-changed' || event.hashed ? event : { ...event, hashed: looksHashed(event.key) },
+  );
 }
 
-function keySignals(events: readonly (KeyEvent | undefined)[]): NotificationReading {
+/**
+ * The texts of a list joined by commas, which nothing escapes. A few of them may be one key with commas in it, so
+ * the whole is looked for as well.
+ */
+function readingsOfList(payload: string): readonly (readonly KeyEvent[])[] {
+  const texts = payload
+    .split(',')
+    .map((text) => text.trim())
+    .filter((text) => text !== '');
+  const [first, ...others] = texts.map((text) => readingsOfKey(text));
+  if (first === undefined || others.length === 0 || texts.length > piecesOfOneMax) {
+    return first === undefined ? [] : [first, ...others];
+  }
+  return [[...first, { kind: 'key-changed', key: payload, hashed: false }], ...others];
+}
+
+function keySignals(signals: readonly (readonly KeyEvent[])[]): NotificationReading {
   return {
-    signals: events
-      .filter((event) => event !== undefined)
-      .map((event) => ({ type: 'key', event, organisation: undefined })),
+    signals: signals.flatMap(([event, ...alternatives]): ControlPlaneSignal[] => {
+      if (event === undefined) return [];
+      const others = alternatives.length === 0 ? {} : { alternatives };
+      return [{ type: 'key', event, ...others, organisation: undefined }];
+    }),
   };
 }
 

@@ -43,6 +43,8 @@ export interface GorpcHub {
   nodeGone(organisation: OrganisationId, zone: ZoneId, node: NodeId): void;
   /** A zone says that its local store is new. */
   fullPushWanted(organisation: OrganisationId, zone: ZoneId): void;
+  /** A right was taken away that cannot be told to the gateways of a zone. */
+  revocationUnsaid(organisation: OrganisationId, zone: ZoneId): void;
 }
 
 export interface AnalyticsAnswer {

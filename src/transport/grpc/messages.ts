@@ -63,6 +63,13 @@ export interface KeyEventMessage {
   event: string;
   key: string;
   hashed: boolean;
+  /** From here on: absent from a hub that is older than these fields. */
+  api?: string;
+  client?: string;
+  token?: string;
+  tokenScope?: string;
+  oldKey?: string;
+  newKey?: string;
 }
 
 export interface ChangeMessage {

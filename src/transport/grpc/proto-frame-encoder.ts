@@ -145,8 +145,17 @@ function changeMessage({ sequence, atMs, body }: DeliveredChange): ChangeMessage
 }
 
 function keyEventMessage(event: KeyEvent): KeyEventMessage {
-  const kind = `KEY_EVENT_KIND_${event.kind.toUpperCase().replaceAll('-', '_')}`;
-  const key = 'key' in event ? event.key : 'certificate' in event ? event.certificate : '';
-  const hashed = 'hashed' in event && event.hashed;
-  return { kind, event: formatKeyEvent(event), key, hashed };
+  return {
+    kind: `KEY_EVENT_KIND_${event.kind.toUpperCase().replaceAll('-', '_')}`,
+    event: formatKeyEvent(event),
+    key: 'key' in event ? event.key : 'certificate' in event ? event.certificate : '',
+    hashed: 'hashed' in event && event.hashed,
+    ...('api' in event && { api: event.api }),
+    ...('client' in event && { client: event.client }),
+    ...('token' in event && {
+      token: event.token,
+      tokenScope: `OAUTH_TOKEN_SCOPE_${event.scope.toUpperCase()}`,
+    }),
+    ...('oldKey' in event && { oldKey: event.oldKey, newKey: event.newKey }),
+  };
 }

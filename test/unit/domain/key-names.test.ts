@@ -1,11 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { KeyEvent } from '../../../src/domain/key-event.js';
+import { hashKey } from '../../../src/domain/key-hash.js';
 import { namesOfEvent, parseKeyName, sessionNamesOf } from '../../../src/domain/key-names.js';
 import { organisationOfRawKey, readTokenField } from '../../../src/domain/key-token.js';
 
 const org = '5e9d9544a1dcd60001d0ed20';
 const digest = 'ab'.repeat(32);
+
+const oauth = (...readings: readonly (readonly [api: string, item: string, id: string])[]) => ({
+  kind: 'oauth',
+  readings: readings.map(([api, item, id]) => ({ api, item, id })),
+});
 
 describe('parseKeyName', () => {
   it.each([
@@ -16,10 +22,16 @@ describe('parseKeyName', () => {
     [`cert-raw-acme${digest}`, { kind: 'certificate', id: `acme${digest}`, organisation: 'acme' }],
     [`cert-raw-${digest}`, { kind: 'certificate', id: digest, organisation: undefined }],
     [`cert-raw-${org}-x`, { kind: 'certificate', id: `${org}-x`, organisation: org }],
-    ['oauth-data.api1.oauth-clientid.c.1', { kind: 'oauth', api: 'api1', item: 'clientid', id: 'c.1' }],
-    ['oauth-data.api1.oauth-access.t', { kind: 'oauth', api: 'api1', item: 'access', id: 't' }],
-    ['oauth-data.api1.oauth-refresh.t', { kind: 'oauth', api: 'api1', item: 'refresh', id: 't' }],
-    ['oauth-data.api1.oauth-authorize.t', { kind: 'oauth', api: 'api1', item: 'authorize', id: 't' }],
+    ['oauth-data.api1.oauth-clientid.c.1', oauth(['api1', 'clientid', 'c.1'])],
+    ['oauth-data.api1.oauth-access.t', oauth(['api1', 'access', 't'])],
+    ['oauth-data.api1.oauth-refresh.t', oauth(['api1', 'refresh', 't'])],
+    ['oauth-data.api1.oauth-authorize.t', oauth(['api1', 'authorize', 't'])],
+    ['oauth-data.first-api.sample-ns.oauth-clientid.c1', oauth(['first-api.sample-ns', 'clientid', 'c1'])],
+    [
+      'oauth-data.a.oauth-clientid.b.oauth-access.c',
+      oauth(['a', 'clientid', 'b.oauth-access.c'], ['a.oauth-clientid.b', 'access', 'c']),
+    ],
+    [`oauth-data.a${'.oauth-access.b'.repeat(100)}`, { kind: 'unreadable' }],
     ['quota-abc', { kind: 'counter', counter: 'quota', subject: 'abc' }],
     ['rate-limit-a-b.BLOCKED', { kind: 'counter', counter: 'rate-limit', subject: 'a-b.BLOCKED' }],
     ['some-user', { kind: 'bare', id: 'some-user' }],
@@ -73,10 +85,10 @@ describe('what a raw key says', () => {
 });
 
 describe('sessionNamesOf', () => {
-  it('adds the hashed name only where keys are hashed and the name is no hash', () => {
+  it('adds the hashed name where keys are hashed, also when the name looks like a hash', () => {
     expect(sessionNamesOf('hello', false)).toEqual(['apikey-hello']);
     expect(sessionNamesOf('hello', true)).toEqual(['apikey-hello', 'apikey-ef13efcd']);
-    expect(sessionNamesOf('ef13efcd', true)).toEqual(['apikey-ef13efcd']);
+    expect(sessionNamesOf('ef13efcd', true)).toEqual(['apikey-ef13efcd', `apikey-${hashKey('ef13efcd')}`]);
   });
 });
 

@@ -42,7 +42,7 @@ async function setUp(options: Partial<KeyReaderOptions> = {}, entries: Record<st
       log,
       metrics,
       obfuscate: () => '****',
-      ownsApi: (organisation, api) => `${organisation}-api` === api,
+      apiOwners: (api) => (api.endsWith('-api') ? [organisationId(api.slice(0, -'-api'.length))] : []),
     },
     { hashKeys: false, ...options },
   );

@@ -13,7 +13,7 @@ import { silentLog } from '../../memory/silent-log.js';
 
 const organisation = organisationId('5e9d9544a1dcd60001d0ed20');
 const identity = { organisation, user: { id: 'u', groups: [] } };
-const ownsApi = (_: string, api: string) => api === 'own';
+const apiOwners = (api: string) => (api === 'own' ? [identity.organisation] : []);
 
 let store: MemoryKeyStore;
 let search: KeySearch;
@@ -26,13 +26,13 @@ beforeEach(() => {
   const metrics = recordingMetrics();
   store = new MemoryKeyStore(clock);
   reader = new KeyReader(
-    { store, clock, log: silentLog, metrics, obfuscate: () => '', ownsApi },
+    { store, clock, log: silentLog, metrics, obfuscate: () => '', apiOwners },
     { hashKeys: true },
   );
   search = new KeySearch({ store, reader, metrics });
   changeLog = new MemoryChangeLog({ clock });
   const writes = memoryWrites(store, clock, changeLog);
-  tokens = new WorkerTokens({ store, writes, clock, reader, ownsApi }, { hashKeys: true });
+  tokens = new WorkerTokens({ store, writes, clock, reader, apiOwners }, { hashKeys: true });
 });
 
 const put = (name: string, value = '{}') => store.put(name, Buffer.from(value), undefined);

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { type OrganisationId, organisationId } from '../../../src/domain/identifiers.js';
 import { formatKeyEvent, type KeyEvent, parseKeyEvent } from '../../../src/domain/key-event.js';
 import { hashKey } from '../../../src/domain/key-hash.js';
+import { customKeyToken } from '../../../src/domain/key-token.js';
 import { CausewayError } from '../../../src/errors/causeway-error.js';
 import { KeyOwners } from '../../../src/hub/keyspace/key-owners.js';
 import { KeySignals } from '../../../src/hub/keyspace/key-signals.js';
@@ -10,7 +11,7 @@ import type { ControlPlaneSignal } from '../../../src/ports/control-plane-signal
 import { FakeClock } from '../../memory/fake-clock.js';
 import { MemoryChangeLog } from '../../memory/memory-change-log.js';
 import { MemoryKeyStore } from '../../memory/memory-key-store.js';
-import { recordingMetrics } from '../../memory/recording-metrics.js';
+import { type RecordingMetrics, recordingMetrics } from '../../memory/recording-metrics.js';
 import { RecordingLog } from '../../memory/silent-log.js';
 
 const orgA = organisationId('5e9d9544a1dcd60001d0ed20');
@@ -22,6 +23,7 @@ let store: MemoryKeyStore;
 let changeLog: MemoryChangeLog;
 let owners: KeyOwners;
 let log: RecordingLog;
+let metrics: RecordingMetrics;
 let signals: KeySignals;
 let listener: (signal: ControlPlaneSignal) => void;
 let reloads: number;
@@ -35,6 +37,7 @@ async function setUp({ hashKeys = true, survey = false, waitingMax = 1_000 } = {
   store = new MemoryKeyStore(clock);
   changeLog = new MemoryChangeLog({ clock });
   log = new RecordingLog();
+  metrics = recordingMetrics();
   reloads = 0;
   invalidated = [];
   marks = [];
@@ -49,7 +52,7 @@ async function setUp({ hashKeys = true, survey = false, waitingMax = 1_000 } = {
         },
       },
       ...{ store, changeLog, owners, clock, log, hashKeys },
-      metrics: recordingMetrics(),
+      metrics,
       random: () => 0,
       organisations: () => [orgA, orgB].map((id) => ({ id, name: id, hybridEnabled: true })),
       ownerOfApi: (api) => ({ 'api-a': orgA, 'api-b': orgB })[api],
@@ -241,13 +244,15 @@ describe('everything else', () => {
     expect(await told()).toEqual(expected);
   });
 
-  it('gets the organisation that the wire wants, and is left out when a name breaks the wire', async () => {
+  it('gets the organisation that the wire wants, whatever marks a name has in it', async () => {
     const client = { kind: 'oauth-client-updated', api: 'api-a', organisation: '' } as const;
     hearEvent({ ...client, client: 'c' });
     hearEvent({ ...client, client: 'with.dot' });
     hearEvent({ ...client, client: 'with:colon' });
     await clock.advanceAsync(100);
-    expect(await told()).toEqual([`a api-a.c.${orgA}:OauthClientUpdated`]);
+    expect(await told()).toEqual(
+      ['c', 'with.dot', 'with:colon'].map((id) => `a api-a.${id}.${orgA}:OauthClientUpdated`),
+    );
   });
 
   it('reads the catalog once for a burst', async () => {
@@ -258,6 +263,56 @@ describe('everything else', () => {
     listener({ type: 'catalog', reason: 'ApiUpdated' });
     await clock.advanceAsync(100);
     expect(reloads).toBe(2);
+  });
+});
+
+describe('what the look at the store corrects', () => {
+  const client = { api: 'api-a', client: 'c', organisation: '' } as const;
+
+  it('tells the last of several signals about one thing, and nothing of the others', async () => {
+    hearEvent({ kind: 'oauth-client-updated', ...client });
+    hearEvent({ kind: 'oauth-client-removed', ...client });
+    await clock.advanceAsync(100);
+    expect(await told()).toEqual([`a api-a.c.${orgA}:OauthClientRemoved`]);
+  });
+
+  it('tells of nothing as removed that has come back', async () => {
+    await store.put('oauth-data.api-a.oauth-clientid.c', Buffer.from('{}'), undefined);
+    await store.put(`cert-raw-${'ab'.repeat(32)}`, Buffer.from('pem'), undefined);
+    hearEvent({ kind: 'oauth-client-updated', ...client });
+    hearEvent({ kind: 'oauth-client-removed', ...client });
+    hear(`${'ab'.repeat(32)}:CertificateRemoved`, orgA);
+    await clock.advanceAsync(100);
+    expect(await told()).toEqual([
+      `a api-a.c.${orgA}:OauthClientUpdated`,
+      `a ${'ab'.repeat(32)}:CertificateAdded`,
+      `b ${'ab'.repeat(32)}:CertificateAdded`,
+    ]);
+  });
+
+  it('finds a key that somebody chose wherever it stands, before it is told as gone', async () => {
+    const custom = customKeyToken(orgB, 'alice', 'murmur64');
+    await put(hashKey(custom), orgB);
+    await put(hashKey('deadbeef'), orgA);
+    hear('alice', orgB);
+    hear('deadbeef:hashed');
+    await clock.advanceAsync(100);
+    expect(await told()).toEqual([`a ${hashKey('deadbeef')}:hashed`, `b ${hashKey(custom)}:hashed`]);
+  });
+
+  it('takes the reading that there is, and counts what has none', async () => {
+    const alternatives = [
+      { kind: 'oauth-client-removed', api: 'api-a', client: 'b.c', organisation: '' } as const,
+    ];
+    const event = { kind: 'oauth-client-removed', api: 'api-a.b', client: 'c', organisation: '' } as const;
+    listener({ type: 'key', event, alternatives, organisation: undefined });
+    hearEvent({ kind: 'oauth-client-removed', api: 'nobody', client: 'c', organisation: '' });
+    hearEvent({ kind: 'key-removed', key: 'abcdefabcdefabcdefabcdef-by-chance', hashed: false });
+    await clock.advanceAsync(100);
+    expect(await told()).toEqual([`a api-a.b.c.${orgA}:OauthClientRemoved`]);
+    expect(metrics.value('causeway_key_events_unowned_total', { kind: 'oauth-client-removed' })).toBe(1);
+    expect(metrics.value('causeway_key_events_unowned_total', { kind: 'key-removed' })).toBe(1);
+    expect(log.lines.map(({ level }) => level)).toEqual(['warn', 'warn']);
   });
 });
 

@@ -75,12 +75,12 @@ async function setUp(entries: readonly Entry[], hashKeys: boolean) {
   const standing = new Map(entries.map((one) => [one.name, one]));
   for (const { name, value } of standing.values()) await store.put(name, Buffer.from(value), undefined);
   const parts = { store, clock, log: silentLog, metrics: recordingMetrics(), obfuscate: () => '' };
-  const ownsApi = (owner: string, api: string) => api === `${owner}-api`;
+  const apiOwners = (api: string) => organisations.filter((id) => api === `${id}-api`).map(organisationId);
   return {
     clock,
     store,
     standing,
-    reader: new KeyReader({ ...parts, ownsApi }, { hashKeys }),
+    reader: new KeyReader({ ...parts, apiOwners }, { hashKeys }),
     counters: new Counters(parts),
     writer: new KeyWriter({ ...parts, writes: memoryWrites(store, clock) }, { hashKeys }),
   };

@@ -51,7 +51,7 @@ const texts = (era: GatewayEra, ...events: readonly KeyEvent[]) =>
   keyEventTexts(
     events.map((event) => ({ event })),
     era,
-  );
+  ).texts;
 const reset: KeyEvent = { kind: 'quota-reset', key: 'k', hashed: true };
 const rawReset: KeyEvent = { kind: 'quota-reset', key: 'raw', hashed: false };
 const changed: KeyEvent = { kind: 'key-changed', key: 'k', hashed: true };

@@ -103,9 +103,9 @@ export class TransportFixture {
       { authenticator, clock, metrics },
       { sessionTimeoutMs: 86_400_000, refusedKeyHoldMs: 180_000, hmacKey },
     );
-    const ownsApi = () => false;
+    const apiOwners = () => [];
     const reader = new KeyReader(
-      { store, clock, log, metrics, obfuscate: () => '****', ownsApi },
+      { store, clock, log, metrics, obfuscate: () => '****', apiOwners },
       { hashKeys: true },
     );
     const search = new KeySearch({ store, reader, metrics });
@@ -120,7 +120,7 @@ export class TransportFixture {
         cursors: new DefinitionCursors({ changeLog, clock }),
       }),
       tokens: new WorkerTokens(
-        { store, writes: memoryWrites(store, clock, changeLog), clock, reader, ownsApi },
+        { store, writes: memoryWrites(store, clock, changeLog), clock, reader, apiOwners },
         { hashKeys: true },
       ),
       ownerOf: () => undefined,
@@ -134,6 +134,7 @@ export class TransportFixture {
       nodeSeen: () => {},
       nodeGone: () => {},
       fullPushWanted: () => {},
+      revocationUnsaid: () => {},
     };
     this.transport = new GorpcTransport({ hub, clock, log, metrics });
   }
