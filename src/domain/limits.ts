@@ -169,7 +169,7 @@ export const limits = {
   /** Encoded views kept in memory per compression; the least recently used go. */
   encodedViewsMax: 64,
   /** One gob message of a gorpc request, with all its continuations; a longer one ends the connection. */
-  gobMessageBytesMax: 64 * mib,
+  gobMessageBytesMax: 128 * mib,
   /** Values nested in values in one gob message. */
   gobDepthMax: 64,
   /** Elements, map entries and struct fields in one gob message, counted together by the room they take. */
