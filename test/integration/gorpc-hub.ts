@@ -167,7 +167,7 @@ export class GorpcTestHub {
       hub: { id: 'hub-1', version: 'test' },
       listenerBounds: options.listenerBounds,
       descriptorsMax: options.descriptorsMax,
-      gorpc: { loginWaitMs: 150, pollHoldMs: 400, refusalDelayMs: 50, ...options.gorpc },
+      gorpc: { loginWaitMs: 600, pollHoldMs: 400, refusalDelayMs: 50, ...options.gorpc },
     });
   }
 
