@@ -43,13 +43,17 @@ export async function checkConfig(
     throw new CausewayError('CONFIG_MISSING', 'nothing says how this hub is to be configured');
   }
   const sound = parsed.problems.length === 0;
-  const unreadable = sound ? await fileProblems(parsed.configuration) : [];
+  const unopened = sound ? await openingProblems(parsed.configuration) : [];
   const found =
     options.connect === true && sound
       ? await storeFindings(parsed.configuration)
       : { problems: [], warnings: [] };
+  const opening = unopened.map((error) => findingOf(error.message));
+  // What cannot be opened cannot be connected to, for the same reason.
+  const known = new Set(opening.map(({ text }) => text));
+  const connecting = found.problems.filter(({ text }) => !known.has(text));
   const warnings = [...parsed.warnings, ...found.warnings];
-  const problems = [...parsed.problems, ...unreadable, ...found.problems];
+  const problems = [...parsed.problems, ...opening, ...connecting];
   const ok = problems.length === 0;
   if (options.json === true) await writeJson(context.stdout, { ok, problems, warnings });
   else {
@@ -63,20 +67,24 @@ export async function checkConfig(
     await context.stdout.write(`${summary}${warnings.length > 0 ? `, warnings: ${warnings.length}` : ''}\n`);
   }
   if (parsed.problems.length > 0) return exitCodes.configuration;
-  if (unreadable.length > 0) return exitCodes.certificate;
-  return ok ? exitCodes.ok : exitCodes.store;
+  // The first one is what a start would end with.
+  return unopened[0]?.entry.exitCode ?? (ok ? exitCodes.ok : exitCodes.store);
 }
 
-/** What a start would find in the files that the configuration names. */
-async function fileProblems(configuration: Configuration): Promise<readonly Problem[]> {
-  const [{ checkFiles }, { SystemClock }, { createPinoLog }] = await Promise.all([
-    import('../app/check-files.js'),
+/** What would end a start, without connecting to anything. */
+async function openingProblems(configuration: Configuration): Promise<readonly CausewayError[]> {
+  const [{ checkOpening }, { SystemClock }, { createPinoLog }] = await Promise.all([
+    import('../app/check-opening.js'),
     import('../telemetry/system-clock.js'),
     import('../telemetry/pino-log.js'),
   ]);
   const log = createPinoLog({ level: 'error', destination: 'stderr' });
-  const lines = await checkFiles(configuration, new SystemClock(), log);
-  return lines.map((text) => ({ path: /^[a-z_.]+/.exec(text)?.[0] ?? '', text }));
+  return checkOpening(configuration, new SystemClock(), log);
+}
+
+/** A line that names its option, in the form of what reading finds. */
+function findingOf(text: string): Problem {
+  return { path: /^[a-z_.]+/.exec(text)?.[0] ?? '', text };
 }
 
 /** What connecting finds, in the form of what reading finds. */
@@ -91,9 +99,8 @@ async function storeFindings(
   ]);
   const log = createPinoLog({ level: 'error', destination: 'stderr' });
   const { problems, warnings } = await checkStores(configuration, new SystemClock(), log);
-  const pathOf = (text: string) => /^[a-z_.]+/.exec(text)?.[0] ?? '';
   return {
-    problems: problems.map((text) => ({ path: pathOf(text), text })),
-    warnings: warnings.map((text) => ({ kind: 'doubted', path: pathOf(text), text })),
+    problems: problems.map(findingOf),
+    warnings: warnings.map((text) => ({ kind: 'doubted', ...findingOf(text) })),
   };
 }

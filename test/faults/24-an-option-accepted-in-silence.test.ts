@@ -186,4 +186,51 @@ describe('check-config', () => {
     expect(started.exitCode).toBe(exitCodes.certificate);
     expect(checked.out).toContain('/nothing/cert.pem');
   }, 60_000);
+
+  const embedded = { type: 'embedded' };
+  it.each([
+    [
+      'a connection string that cannot be read',
+      { storage: embedded, analytics: { type: 'postgres', connection_string: 'postgres://u:p@h:no/db' } },
+      'analytics.connection_string',
+    ],
+    [
+      'the URL of something else',
+      { storage: embedded, analytics: { type: 'mongo', mongo_url: 'http://host' } },
+      'analytics.mongo_url',
+    ],
+    ['no URL at all', { storage: embedded, analytics: { type: 'mongo' } }, 'analytics.mongo_url'],
+    [
+      'columns that name nothing',
+      {
+        storage: embedded,
+        analytics: { type: 'postgres', connection_string: 'postgres://u:p@127.0.0.1:1/db' },
+        causeway: { catalog_columns: ['nonsense'] },
+      },
+      'causeway.catalog_columns',
+    ],
+    [
+      'a file for Redis that is not there',
+      {
+        storage: { type: 'redis', host: '127.0.0.1', port: 1, use_ssl: true, ca_file: '/nothing' },
+        analytics: embedded,
+      },
+      'storage.ca_file',
+    ],
+  ])(
+    'refuses what a start refuses, by option and exit code: %s',
+    async (_what, configuration, option) => {
+      const name = option.replaceAll('.', '-');
+      const path = join(folder, `${name}.conf`);
+      await writeFile(path, JSON.stringify(configuration));
+      const ports = ['--listen-port', '0', '--http-port', '0'];
+      const start = ['start', '-c', path, '--data', join(folder, name), ...ports];
+      const [checked, started] = await Promise.all([runCli(['check-config', '-c', path]), runCli(start)]);
+      expect(started.exitCode).not.toBe(exitCodes.ok);
+      expect(checked.exitCode).toBe(started.exitCode);
+      expect(checked.out).toMatch(new RegExp(`^problem {2}${option}`, 'm'));
+      expect(started.err).toContain(option);
+    },
+    60_000,
+  );
 });
