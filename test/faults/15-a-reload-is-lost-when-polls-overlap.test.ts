@@ -40,13 +40,13 @@ it('a gateway with calls of 3 s hears of each edit at once, after it gave up on 
   await client.call('GetPolicies', acme);
   const heardAtMs: number[] = [];
   let timeouts = 0;
-  void reloads(
+  reloads(
     client,
     (atMs) => heardAtMs.push(atMs),
     () => {
       timeouts += 1;
     },
-  );
+  ).catch(() => {});
   const until = async (what: string, reached: () => boolean) => {
     for (
       const endMs = performance.now() + 20_000;
@@ -62,8 +62,8 @@ it('a gateway with calls of 3 s hears of each edit at once, after it gave up on 
     const editedAtMs = performance.now();
     await hub.settleCatalog();
     await until(`edit ${edit}`, () => heardAtMs.length === edit);
-    // Two signals are a second apart, the rest is the way on a busy machine; it was half a minute or never.
-    expect((heardAtMs.at(-1) ?? 0) - editedAtMs).toBeLessThan(5_000);
+    // One that met a caller who had just given up is repeated after 5 s; it was half a minute or never.
+    expect((heardAtMs.at(-1) ?? 0) - editedAtMs).toBeLessThan(8_000);
   }
   expect(timeouts).toBeLessThanOrEqual(2);
 }, 60_000);
