@@ -16,6 +16,7 @@ import type { Authenticator } from '../hub/zones/authenticator.js';
 import type { Fleet } from '../hub/zones/fleet.js';
 import { FullPushRequests } from '../hub/zones/full-push-requests.js';
 import { GatewaySessions } from '../hub/zones/gateway-sessions.js';
+import type { LoginRefusals } from '../hub/zones/login-refusals.js';
 import type { AnnouncedWrites } from '../ports/announced-writes.js';
 import type { ChangeLog } from '../ports/change-log.js';
 import type { Clock } from '../ports/clock.js';
@@ -45,6 +46,7 @@ export interface GorpcGraphParts {
   readonly intake: AnalyticsIntake;
   readonly ownerOf: GorpcHub['ownerOf'];
   readonly unsent: UnsentAnswers;
+  readonly refusals: LoginRefusals;
   /** For tests, which cannot wait for what gateways are made to wait for. */
   readonly transportOptions?: Partial<GorpcTransportOptions> | undefined;
 }
@@ -113,6 +115,7 @@ export function buildGorpcGraph(parts: GorpcGraphParts): GorpcGraph {
     ...ports,
     hub,
     unsent: parts.unsent,
+    refusals: parts.refusals,
     options: parts.transportOptions ?? {},
   });
   const watch = new DefinitionWatch(changeLog, distributor, reloads);

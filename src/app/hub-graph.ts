@@ -15,6 +15,7 @@ import { LoopWatch } from '../hub/loop-watch.js';
 import { UnsentAnswers } from '../hub/shares/unsent-answers.js';
 import { Authenticator } from '../hub/zones/authenticator.js';
 import { Fleet } from '../hub/zones/fleet.js';
+import { LoginRefusals } from '../hub/zones/login-refusals.js';
 import { ZoneLags } from '../hub/zones/zone-lag.js';
 import type { AnalyticsQuarantine } from '../ports/analytics-quarantine.js';
 import type { AnalyticsSink } from '../ports/analytics-sink.js';
@@ -214,7 +215,8 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
     nodeGone: (organisation, zone, node) => fleet.gone(organisation, zone, node),
   };
   const unsent = new UnsentAnswers(ports);
-  const grpc = new GrpcTransport({ ...ports, hub: bridge, unsent });
+  const refusals = new LoginRefusals(ports);
+  const grpc = new GrpcTransport({ ...ports, hub: bridge, unsent, refusals });
   const gorpc = buildGorpcGraph({
     ...environment,
     loops,
@@ -227,6 +229,7 @@ export function buildHubGraph(stores: HubStores, environment: HubEnvironment): H
     keyReader,
     intake,
     unsent,
+    refusals,
     ownerOf: (identity) => ownerOf(configuration, identity),
     transportOptions: environment.gorpc,
   });

@@ -2,12 +2,15 @@ import { join } from 'node:path';
 import type { Configuration } from '../config/configuration.js';
 import type { ParsedConfiguration } from '../config/parse-configuration.js';
 import { describeError } from '../errors/causeway-error.js';
-import type { Clock } from '../ports/clock.js';
+import type { Clock, Timer } from '../ports/clock.js';
 import type { ComponentHealth, ReadinessReport } from '../transport/http/operator-views.js';
 import type { HubGraph } from './hub-graph.js';
 
 /** A name that no key has: reading it costs a store nothing and proves that it answers. */
 const probeName = 'causeway-readiness-probe';
+
+/** Below what a whole report may take: a store that hangs is to be named, whatever its own timeout is. */
+const probeMs = 5_000;
 
 /** Of the records that were set aside, how many are shown and how much of each. */
 const shownRefusedMax = 20;
@@ -34,10 +37,7 @@ export async function readReadiness(
   clock: Clock,
   names: StoreNames,
 ): Promise<ReadinessReport> {
-  const keyStore = await graph.stores.keyStore.getMany([probeName]).then(
-    () => undefined,
-    (thrown: unknown) => describeError(thrown),
-  );
+  const keyStore = await probeKeys(graph, clock);
   const component = (name: string, reason: string | undefined): ComponentHealth => ({
     name,
     status: reason === undefined ? 'pass' : 'fail',
@@ -54,6 +54,23 @@ export async function readReadiness(
       ...unfitSettings(graph, clock),
     ],
   };
+}
+
+/** Why the key store does not answer; undefined when it does. */
+async function probeKeys({ stores }: HubGraph, clock: Clock): Promise<string | undefined> {
+  let timer: Timer | undefined;
+  const late = new Promise<string>((resolve) => {
+    timer = clock.after(probeMs, () => resolve(`no answer in ${probeMs / 1_000} s`));
+  });
+  const answer = stores.keyStore.getMany([probeName]).then(
+    () => undefined,
+    (thrown: unknown) => describeError(thrown),
+  );
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    timer?.cancel();
+  }
 }
 
 /** One for each loop that has had work for a minute and made no progress; none when all is well. */

@@ -154,6 +154,10 @@ export const limits = {
   httpHeadersMax: 100,
   /** Failed logins per address and minute before they are refused unexamined answers. */
   failedLoginsPerMinuteMax: 30,
+  /** Lines in the log about refused logins of all workers in a minute; how many were left out is said in the next. */
+  refusalLinesPerMinuteMax: 60,
+  /** Refused workers of which it is known that the log names them already; the one told of longest ago is forgotten. */
+  refusalsRememberedMax: 1_000,
   /** Addresses whose failed logins are remembered; the oldest are forgotten. */
   failedLoginAddressesMax: 10_000,
   /** Name of a zone, as a worker gives it; the rest is cut off. */

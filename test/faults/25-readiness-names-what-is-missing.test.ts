@@ -57,6 +57,45 @@ describeWith(
   redis?.crash && postgres?.crash ? { redis, postgres } : undefined,
   'readiness of a hub on databases',
   ({ redis: keys, postgres: database }) => {
+    it('names a redis that hangs, whatever its own timeout is', async () => {
+      if (keys.freeze === undefined || keys.thaw === undefined) throw new Error('this Redis cannot be held');
+      const folder = await mkdtemp(join(tmpdir(), 'causeway-hung-'));
+      const [node] = keys.configuration.nodes;
+      const path = join(folder, 'tyk_sink.conf');
+      await writeFile(
+        path,
+        JSON.stringify({
+          storage: {
+            ...{ type: 'redis', host: node?.host, port: node?.port, password: redisPassword },
+            timeout: 60,
+          },
+          analytics: { type: 'embedded' },
+          healthcheck: { cache_renewal_period: 1 },
+        }),
+      );
+      const ports = ['--address', '127.0.0.1', '--listen-port', '0', '--http-port', '0'];
+      const hub = startCli(['start', '-c', path, '--data', join(folder, 'data'), ...ports]);
+      try {
+        await until(() => /not ready yet|hub ready/.test(hub.out()), 'start', 60_000);
+        const port = /"port":(\d+)[^\n]*"HTTP port open"/.exec(hub.out())?.[1];
+        const redisOf = async () => {
+          const { components } = await readiness(`http://127.0.0.1:${port}`);
+          return components.find(({ name }) => name === 'redis');
+        };
+        expect((await redisOf())?.status).toBe('pass');
+        keys.freeze();
+        const endMs = performance.now() + 30_000;
+        let seen = await redisOf();
+        while (seen?.status !== 'fail' && performance.now() < endMs) seen = await redisOf();
+        expect(seen).toMatchObject({ status: 'fail', reason: expect.stringContaining('no answer in') });
+      } finally {
+        keys.thaw();
+        hub.child.kill('SIGTERM');
+        await hub.ended;
+        await rm(folder, { recursive: true, force: true });
+      }
+    }, 120_000);
+
     it('names redis and postgres, each with a reason when it fails, and the log says ready only when it is', async () => {
       const folder = await mkdtemp(join(tmpdir(), 'causeway-ready-'));
       const { url, drop } = await database.createDatabase();

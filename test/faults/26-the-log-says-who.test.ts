@@ -9,7 +9,7 @@ import { Fleet } from '../../src/hub/zones/fleet.js';
 import { testCertificate } from '../fixtures/tls/paths.js';
 import { type CliRun, runCli, startCli } from '../integration/built-cli.js';
 import { GorpcClient } from '../integration/gorpc-client.js';
-import { groupLogin, success } from '../integration/gorpc-hub.js';
+import { groupLogin, keepalive, success } from '../integration/gorpc-hub.js';
 import { until } from '../integration/grpc-hub.js';
 import { FakeClock } from '../memory/fake-clock.js';
 import { recordingMetrics } from '../memory/recording-metrics.js';
@@ -106,6 +106,40 @@ it('a gateway too', async () => {
   client.destroy();
   expect(hub.out()).not.toContain(key);
   expect(hub.out()).not.toContain('a-wrong-key');
+}, 60_000);
+
+it('a gateway that tries for ever hides nobody else, and each is named with wire, node and version', async () => {
+  const port = Number((credentials['listen'] ?? '').split(':')[1]);
+  const client = await GorpcClient.open({ port });
+  const attempt = (zone: string) =>
+    client.call(
+      'LoginWithGroup',
+      groupLogin(zone, { node_id: `of-${zone}`, node_version: 'v5.3.0' }, 'a-wrong-key-2222'),
+    );
+  for (let count = 0; count < 20; count++) await attempt('loud');
+  await attempt('quiet');
+  const refusedIn = (zone: string) =>
+    lines().filter((line) => line.msg === 'a worker may not log in' && line['zone'] === zone);
+  await until(() => refusedIn('quiet').length > 0, 'the quiet one', 20_000);
+  expect(refusedIn('quiet')[0]).toMatchObject({
+    ...{ wire: 'gorpc', address: '127.0.0.1', node: 'of-quiet', version: 'v5.3.0', key: '****2222' },
+  });
+  // What is said again and again is said once; a second line when the answer changes to "too many".
+  expect(refusedIn('loud').length).toBeGreaterThan(0);
+  expect(refusedIn('loud').length).toBeLessThanOrEqual(2);
+  client.destroy();
+}, 60_000);
+
+it('a gateway that does not describe itself is named with its address', async () => {
+  const { api_key: key = '', listen = '' } = credentials;
+  const client = await GorpcClient.open({ port: Number(listen.split(':')[1]) });
+  success(await client.call('Login', key));
+  success(await client.call('SetKey', keepalive));
+  const joined = await said('login', ({ msg, node }) => {
+    return msg === 'a worker logged in' && String(node).startsWith('gateway-') && node !== 'gateway-7';
+  });
+  expect(joined).toMatchObject({ wire: 'gorpc', address: '127.0.0.1' });
+  client.destroy();
 }, 60_000);
 
 it('an edit of the catalog, by organisation and name', async () => {

@@ -5,6 +5,7 @@ import { CausewayError, toCausewayError } from '../../errors/causeway-error.js';
 import { ByteShares } from '../../hub/shares/byte-shares.js';
 import { UnsentAnswers } from '../../hub/shares/unsent-answers.js';
 import type { GatewaySession } from '../../hub/zones/gateway-session.js';
+import { LoginRefusals } from '../../hub/zones/login-refusals.js';
 import type { Clock, Timer } from '../../ports/clock.js';
 import type { Component } from '../../ports/component.js';
 import type { Log } from '../../ports/log.js';
@@ -27,6 +28,8 @@ export interface GorpcTransportParts {
   readonly options?: Partial<GorpcTransportOptions>;
   /** Shared with other wires; default: one of its own. */
   readonly unsent?: UnsentAnswers;
+  /** Shared with the other wire; default: one of its own. */
+  readonly refusals?: LoginRefusals;
 }
 
 export interface GorpcTransportOptions {
@@ -101,6 +104,7 @@ export class GorpcTransport implements Component, GorpcConnectionEvents {
         log: this.#log,
         metrics: parts.metrics,
         complaints: this.#complaints,
+        refusals: parts.refusals ?? new LoginRefusals(parts),
         pollHoldMs: this.#options.pollHoldMs,
         onLoggedIn: (session) => this.#onLoggedIn(session),
         onBadCall,

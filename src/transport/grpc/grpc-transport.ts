@@ -9,13 +9,13 @@ import {
 } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
 import { limits } from '../../domain/limits.js';
-import { describeError } from '../../errors/causeway-error.js';
+import { CausewayError, describeError } from '../../errors/causeway-error.js';
 import { UnsentAnswers } from '../../hub/shares/unsent-answers.js';
+import { LoginRefusals } from '../../hub/zones/login-refusals.js';
 import type { Clock } from '../../ports/clock.js';
 import type { Component } from '../../ports/component.js';
 import type { Log } from '../../ports/log.js';
 import type { Metrics } from '../../ports/metrics.js';
-import { TokenBucket } from '../../std/token-bucket.js';
 import type { BridgeHub } from './bridge-hub.js';
 import { CallGate } from './call-gate.js';
 import { hubService, reflectedDefinition } from './contract.js';
@@ -37,10 +37,9 @@ export interface GrpcTransportParts {
   readonly metrics: Metrics;
   /** Shared with other wires; default: one of its own. */
   readonly unsent?: UnsentAnswers;
+  /** Shared with the other wire; default: one of its own. */
+  readonly refusals?: LoginRefusals;
 }
-
-/** A worker with a wrong key asks for ever. */
-const refusalLines = { capacity: 20, tokensPerMinute: 20 };
 
 /** gRPC over sockets that the listener has accepted: TLS, if any, is already off. */
 export class GrpcTransport implements Component {
@@ -51,17 +50,16 @@ export class GrpcTransport implements Component {
   readonly #health = new HealthService(['', serviceName]);
   readonly #draining = new AbortController();
   readonly #guests = new Guests();
-  readonly #refusalLines: TokenBucket;
   readonly #injector: ReturnType<Server['createConnectionInjector']>;
 
   constructor(parts: GrpcTransportParts) {
     setMaxListeners(0, this.#draining.signal);
     this.#clock = parts.clock;
-    this.#refusalLines = new TokenBucket(refusalLines, parts.clock.monotonicMs());
+    const refusals = parts.refusals ?? new LoginRefusals(parts);
     // The hub itself in all but this: a login is noted with its connection.
     const hub = Object.assign(Object.create(parts.hub) as BridgeHub, {
       login: (request: Parameters<BridgeHub['login']>[0]) => {
-        const identity = this.#login(parts, request);
+        const identity = login(parts.hub, refusals, request);
         this.#guests.loggedIn(request.address, request.port);
         return identity;
       },
@@ -85,22 +83,6 @@ export class GrpcTransport implements Component {
     this.#health.addToServer(this.#server);
     new ReflectionService(reflectedDefinition).addToServer(this.#server);
     this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
-  }
-
-  /** As the hub, with a line in the log for whom it turns away. */
-  #login({ hub, log, clock }: GrpcTransportParts, request: Parameters<BridgeHub['login']>[0]) {
-    try {
-      return hub.login(request);
-    } catch (thrown) {
-      if (this.#refusalLines.take(clock.monotonicMs())) {
-        const { address, organisation, apiKey } = request;
-        const reason = describeError(thrown);
-        log.warn('a worker may not log in', {
-          ...{ wire: 'grpc', address, organisation, key: hub.obfuscate(apiKey), reason },
-        });
-      }
-      throw thrown;
-    }
   }
 
   async start(): Promise<void> {
@@ -173,4 +155,20 @@ function handlersOf(
     void reportAnalytics(hub, stream, gate.admissionOf(stream), metrics, draining);
   };
   return { Sync: sync, GetKeys: keys, ReportAnalytics: analytics };
+}
+
+/** As the hub, with a line in the log for whom it turns away. */
+function login(hub: BridgeHub, refusals: LoginRefusals, request: Parameters<BridgeHub['login']>[0]) {
+  try {
+    return hub.login(request);
+  } catch (thrown) {
+    // Nobody is turned away by a hub that does not know its users yet.
+    if (thrown instanceof CausewayError && thrown.code !== 'CATALOG_NOT_READY') {
+      const { address, organisation, apiKey } = request;
+      const { code } = thrown;
+      const key = hub.obfuscate(apiKey ?? '');
+      refusals.tell({ wire: 'grpc', address, organisation, code, reason: describeError(thrown), key });
+    }
+    throw thrown;
+  }
 }

@@ -35,7 +35,7 @@ export class ReadinessCache {
     this.#clock = dependencies.clock;
     this.#log = dependencies.log;
     this.#metrics = dependencies.metrics;
-    this.#components = this.#failure('hub');
+    this.#components = this.#failure('it starts');
   }
 
   get passes(): boolean {
@@ -83,8 +83,9 @@ export class ReadinessCache {
       });
       this.#components = (await Promise.race([this.#read(), late])).components;
     } catch (error) {
-      this.#log.error('the readiness of the hub could not be read', { reason: describeError(error) });
-      this.#components = this.#failure('hub');
+      const reason = describeError(error);
+      this.#log.error('the readiness of the hub could not be read', { reason });
+      this.#components = this.#failure(reason);
     } finally {
       timer?.cancel();
     }
@@ -97,7 +98,7 @@ export class ReadinessCache {
     else this.#log.warn('not ready', { failing });
   }
 
-  #failure(name: string): readonly ComponentHealth[] {
-    return [{ name, status: 'fail', observedAtMs: this.#clock.nowMs() }];
+  #failure(reason: string): readonly ComponentHealth[] {
+    return [{ name: 'hub', status: 'fail', observedAtMs: this.#clock.nowMs(), reason }];
   }
 }

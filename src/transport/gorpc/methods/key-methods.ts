@@ -130,14 +130,15 @@ function setKey(
 }
 
 /** A sign of life. Gateways that do not describe themselves are shown by what is known without it. */
-function showNode({ hub }: MethodContext, { session, login }: GorpcCall): void {
+function showNode({ hub }: MethodContext, { session, login, connection }: GorpcCall): void {
   if (session.node?.zone !== login.zone) {
-    const node = readNodeJson(undefined, {
+    const silent = readNodeJson(undefined, {
       organisation: login.identity.organisation,
       zone: login.zone,
       fallbackNode: session.fallbackNode,
       obfuscate: (key) => hub.obfuscate(key),
     });
+    const node = { ...silent, peer: connection.peer.remoteAddress };
     session.describe(node, clusterTraitsOf(node));
   }
   if (session.shownNode !== undefined) hub.nodeSeen(session.shownNode);

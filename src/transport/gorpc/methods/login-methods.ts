@@ -1,4 +1,4 @@
-import { ungrouped, type ZoneId, zoneId } from '../../../domain/identifiers.js';
+import { organisationId, ungrouped, type ZoneId, zoneId } from '../../../domain/identifiers.js';
 import { limits } from '../../../domain/limits.js';
 import { CausewayError } from '../../../errors/causeway-error.js';
 import { clusterTraitsOf } from '../../../hub/keyspace/cluster-signature.js';
@@ -48,14 +48,7 @@ function login(
     });
   } catch (thrown) {
     if (!(thrown instanceof CausewayError) || thrown.code === 'CATALOG_NOT_READY') throw thrown;
-    context.complaints.warn('a worker may not log in', {
-      ...connection.peer,
-      code: thrown.code,
-      reason: thrown.message,
-      zone,
-      key: hub.obfuscate(request.userKey),
-      session: session.shown,
-    });
+    tellRefused(context, call, request, thrown);
     return no;
   }
   describe(context, call, login, request);
@@ -70,6 +63,23 @@ function login(
   return keepFed(context, session, login).then(() => {
     context.onLoggedIn(session);
     return yes;
+  });
+}
+
+/** What a stranger says about itself is worth a look only for a line that is written. */
+function tellRefused(
+  { hub, refusals }: MethodContext,
+  { session, connection }: GorpcCall,
+  { userKey, group, node }: GroupLogin,
+  { code, message }: CausewayError,
+): void {
+  const zone = zoneOf(group);
+  const obfuscate = (key: string) => hub.obfuscate(key);
+  const { remoteAddress: address } = connection.peer;
+  refusals.tell({ wire: 'gorpc', address, zone, code, reason: message, key: obfuscate(userKey) }, () => {
+    const about = { organisation: organisationId(''), zone, fallbackNode: session.fallbackNode, obfuscate };
+    const told = readNodeJson(node, about);
+    return { node: told.node, version: told.version, session: session.shown };
   });
 }
 

@@ -1,4 +1,5 @@
 import type { GatewaySession } from '../../../hub/zones/gateway-session.js';
+import type { LoginRefusals } from '../../../hub/zones/login-refusals.js';
 import type { Clock } from '../../../ports/clock.js';
 import type { Log } from '../../../ports/log.js';
 import type { Metrics } from '../../../ports/metrics.js';
@@ -14,6 +15,7 @@ export interface MethodContext {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly complaints: Complaints;
+  readonly refusals: LoginRefusals;
   /** How long "has something changed?" is held. */
   readonly pollHoldMs: number;
   readonly onLoggedIn: (session: GatewaySession) => void;
