@@ -15,6 +15,17 @@ export interface AssembledCatalog {
   readonly users: readonly User[];
   readonly definitions: readonly Definition[];
   readonly quarantined: readonly SourceProblem[];
+  /** Sources left out because their organisation does not exist. */
+  readonly orphans: readonly string[];
+}
+
+export interface AssemblyOptions {
+  /**
+   * What becomes of an item whose organisation does not exist. In a folder it is a slip of the pen: `quarantined`. A
+   * database keeps rows of organisations that were deleted: `left-out`, they are nobody's. As long as a row of the
+   * organisations cannot be read it is not known who is an orphan, and nobody is left out.
+   */
+  readonly orphans: 'quarantined' | 'left-out';
 }
 
 /**
@@ -29,13 +40,30 @@ export class CatalogAssembly {
   #users: ReadonlyMap<string, User> = new Map();
   #definitions: ReadonlyMap<string, Definition> = new Map();
 
+  readonly #options: AssemblyOptions;
+
+  constructor(options: AssemblyOptions) {
+    this.#options = options;
+  }
+
   assemble(claims: CatalogClaims, lastGood: (source: string) => readonly Definition[]): AssembledCatalog {
     const quarantined: SourceProblem[] = [];
     const organisations = this.#resolveOrganisations(claims.organisations, quarantined);
     const known = new Set<string>(organisations.map((organisation) => organisation.id));
-    const users = this.#resolveUsers(claims.users, known, quarantined);
-    const definitions = this.#resolveDefinitions(claims.definitions, known, lastGood, quarantined);
-    return { organisations, users, definitions, quarantined: quarantined.sort(bySource) };
+    const isSure = !claims.organisations.some(({ problem }) => problem !== undefined);
+    const orphans: string[] = [];
+    const withoutOrphans = <Item extends { readonly organisation: string }>(given: readonly Claim<Item>[]) =>
+      this.#options.orphans === 'quarantined' || !isSure
+        ? given
+        : given.filter(({ source, item, organisation = item?.organisation }) => {
+            const isOrphan = organisation !== undefined && !known.has(organisation);
+            if (isOrphan) orphans.push(source);
+            return !isOrphan;
+          });
+    const users = this.#resolveUsers(withoutOrphans(claims.users), known, quarantined);
+    const own = withoutOrphans(claims.definitions);
+    const definitions = this.#resolveDefinitions(own, known, lastGood, quarantined);
+    return { organisations, users, definitions, quarantined: quarantined.sort(bySource), orphans };
   }
 
   #resolveOrganisations(given: readonly Claim<Organisation>[], quarantined: SourceProblem[]): Organisation[] {

@@ -26,6 +26,8 @@ export interface ItemProblem {
   readonly type: 'problem';
   /** One line without secrets. */
   readonly reason: string;
+  /** Whose the item is, where that can be told all the same. */
+  readonly organisation?: string | undefined;
 }
 
 /** JSON text, what it says, and where and how it stood. */
@@ -43,8 +45,10 @@ export interface Owners {
 
 type Names = readonly string[] | null | undefined;
 
-export function problem(reason: string): ItemProblem {
-  return { type: 'problem', reason };
+export function problem(reason: string, organisation?: unknown): ItemProblem {
+  return typeof organisation === 'string'
+    ? { type: 'problem', reason, organisation }
+    : { type: 'problem', reason };
 }
 
 export function decodeOrganisation(value: JsonObject): CatalogItem {

@@ -8,9 +8,11 @@ import {
   decodeUser,
   type ItemProblem,
   problem,
+  type RawDefinition,
 } from './catalog-item.js';
 import { isString, type JsonMember, membersOf, rootOf, textOf } from './json-members.js';
 import { type JsonObject, parseJsonObject } from './json-object.js';
+import type { LeftOutReason } from './left-out.js';
 import { type SwitchedOff, saysInactive, switchedOff } from './switched-off.js';
 import { unescapeDots } from './unescape-dots.js';
 
@@ -32,14 +34,18 @@ export interface UserGroup {
 }
 
 /**
- * What one row says. `nothing`: it is in order, and no business of ours (deleted; a user without a key).
+ * What one row says. `left-out`: it is in order, and no business of any worker's.
  * `switched-off`: an API that is there and that nobody is to serve.
  */
 export type RowItem =
   | CatalogItem
   | { readonly type: 'switched-off'; readonly api: SwitchedOff }
   | { readonly type: 'group'; readonly group: UserGroup }
-  | { readonly type: 'nothing' };
+  | { readonly type: 'left-out'; readonly reason: LeftOutReason };
+
+function leftOut(reason: LeftOutReason): RowItem {
+  return { type: 'left-out', reason };
+}
 
 export interface RowText {
   readonly table: CatalogTable;
@@ -59,7 +65,7 @@ export function decodeRow(row: RowText, options: { readonly unescapeDots: boolea
   const parsed = parseJsonObject(row.fields, 'the row');
   if (parsed.text === undefined) return problem(parsed.problem);
   const fields = parsed.value;
-  if (isGiven(find(fields, 'deleted_at'))) return { type: 'nothing' };
+  if (isGiven(find(fields, 'deleted_at'))) return leftOut('deleted');
   switch (row.table) {
     case 'organisations':
       return decodeOrganisation({
@@ -79,10 +85,12 @@ export function decodeRow(row: RowText, options: { readonly unescapeDots: boolea
 
 function decodeUserRow(fields: JsonObject): RowItem {
   const accessKey = find(fields, 'access_key');
-  if (!isGiven(accessKey)) return { type: 'nothing' };
-  return decodeUser({
+  if (!isGiven(accessKey)) return leftOut('no key');
+  const organisation = find(fields, 'org_id');
+  if (!isGiven(organisation)) return leftOut('no organisation');
+  const user = decodeUser({
     id: idOf(fields),
-    org_id: find(fields, 'org_id'),
+    org_id: organisation,
     email_address: find(fields, 'email_address'),
     access_key: accessKey,
     active: find(fields, 'active', 'is_active') ?? false,
@@ -90,13 +98,15 @@ function decodeUserRow(fields: JsonObject): RowItem {
     user_group_id: find(fields, 'user_group_id'),
     group_id: find(fields, 'group_id'),
   });
+  return user.type === 'problem' ? problem(user.reason, organisation) : user;
 }
 
 function decodeGroup(fields: JsonObject): RowItem {
   const id = idOf(fields);
-  if (typeof id !== 'string' || id === '') return problem('id: expected a text that is not empty');
-  const members = find(fields, 'user_ids', 'users', 'members') ?? [];
-  if (!Array.isArray(members)) return problem('user_ids: expected array');
+  if (typeof id !== 'string' || id === '') return leftOut('no id');
+  // Users say themselves in which groups they are; what a group says besides is a hint in a form that nobody fixed.
+  const found = find(fields, 'user_ids', 'users', 'members');
+  const members = Array.isArray(found) ? found : [];
   return { type: 'group', group: { id, members: members.filter((member) => typeof member === 'string') } };
 }
 
@@ -108,6 +118,13 @@ const identities: Readonly<Record<DefinitionTable, Readonly<Record<string, reado
   // Gateways take an object id for the `_id` of a policy, and nothing else.
   policies: { _id: ['_id', 'id'], org_id: ['org_id'] },
   client_idps: { client_idp_id: ['client_idp_id', '_id', 'id'], org_id: ['org_id'] },
+};
+
+/** One of these says which one it is. */
+const idNames: Readonly<Record<DefinitionTable, readonly string[]>> = {
+  apis: ['api_id'],
+  policies: ['_id', 'id'],
+  client_idps: ['client_idp_id'],
 };
 
 function isObjectId(value: unknown): boolean {
@@ -127,15 +144,29 @@ function decodeDefinitionRow(
   if ('type' in whole) return whole;
   const text = withIdentity(table, whole, fields);
   const raw = { source: row.source, form: 'database', ...text } as const;
+  const organisation = raw.value['org_id'];
+  if (!isGiven(organisation)) return leftOut('no organisation');
+  if (!idNames[table].some((name) => isGiven(raw.value[name]))) return leftOut('no id');
+  const item = decodeDefinition(row, table, fields, raw, whole, options);
+  return item.type === 'problem' ? problem(item.reason, organisation) : item;
+}
+
+function decodeDefinition(
+  row: RowText,
+  table: DefinitionTable,
+  fields: JsonObject,
+  raw: RawDefinition,
+  whole: WholeText,
+  options: { readonly unescapeDots: boolean },
+): RowItem {
   if (table === 'policies') return decodePolicy(raw);
   if (table === 'client_idps') return decodeClientIdp(raw);
-
   const isOas = raw.value['is_oas'] === true;
   const found = isOas ? findOas([row.document, row.fields]) : undefined;
   // Before anything is found wrong with it: what nobody serves is nobody's trouble.
   if (saysInactive([raw.value, fields], found?.value)) {
     const api = switchedOff(raw.value, row.source);
-    return api === undefined ? { type: 'nothing' } : { type: 'switched-off', api };
+    return api === undefined ? leftOut('no id') : { type: 'switched-off', api };
   }
   const oas = found === undefined ? undefined : readOas(found, options);
   if (oas !== undefined && 'type' in oas) return oas;
@@ -194,9 +225,11 @@ function withIdentity(
   }
   const names = new Set(added.map(([name]) => name));
   const members = membersOf(text, rootOf(text));
-  const kept = members.filter(
-    ({ name }) => !names.has(name) && !(table === 'apis' && besideApi.includes(name)),
-  );
+  const kept = members.filter(({ name }) => {
+    if (names.has(name) || (table === 'apis' && besideApi.includes(name))) return false;
+    // A number is the database's own key; gateways have a text there.
+    return name !== 'id' || typeof value['id'] !== 'number';
+  });
   if (added.length === 0 && kept.length === members.length) return { value, text: compactCopy(text) };
   const parts = [
     ...added.map(([name, found]) => `${JSON.stringify(name)}:${JSON.stringify(found)}`),

@@ -10,6 +10,8 @@ export interface Claim<Item> {
   /** The item; undefined: `problem` says why there is none. Its source may be that of a file beside. */
   readonly item: Item | undefined;
   readonly problem: SourceProblem | undefined;
+  /** Whose a broken item is, where that can be told. */
+  readonly organisation?: string | undefined;
   /** The file is gone and the removal has not settled: whoever else claims the key now, gets it. */
   readonly missing: boolean;
 }

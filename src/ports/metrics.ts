@@ -151,6 +151,11 @@ export const metricTable = {
     help: 'Catalog items that are quarantined; the last good version of each stays in force.',
     labels: [],
   },
+  causeway_catalog_rows_left_out: {
+    type: 'gauge',
+    help: 'Rows of the database that are in order and no business of any worker, by table and reason.',
+    labels: ['table', 'reason'],
+  },
   causeway_catalog_held_removals: {
     type: 'gauge',
     help: 'Removals held until `causeway catalog accept`.',

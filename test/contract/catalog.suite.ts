@@ -240,7 +240,7 @@ export function describeCatalog(name: string, open: () => Promise<CatalogFixture
       expect(named(healed, 'orders').name).toBe('Well again');
     });
 
-    it('names an API of an organisation that does not exist, and a second one of the same id', async () => {
+    it('serves no API of an organisation that does not exist, and names a second one of the same id', async () => {
       const stray = apiRow('stray', { org_id: 'nobody' });
       const second = { ...apiRow('orders'), _id: 'ffffffffffffffffffffffff' };
       await put('apis', apiRow('orders'));
@@ -249,9 +249,10 @@ export function describeCatalog(name: string, open: () => Promise<CatalogFixture
       const state = await loader.load();
       expect(ids(state)).toEqual(['api/orders']);
       const reasons = state.quarantined.map(({ source, reason }) => `${source} ${reason}`).sort();
-      expect(reasons).toHaveLength(2);
-      expect(reasons.join('\n')).toContain('there is no organisation "nobody"');
       expect(reasons.join('\n')).toContain(second._id);
+      // A slip of the pen in a folder; in a database what a deleted organisation left behind.
+      expect(reasons).toHaveLength(fixture.form === 'plain' ? 2 : 1);
+      if (fixture.form === 'plain') expect(reasons.join('\n')).toContain('there is no organisation "nobody"');
     });
 
     it('rejects while the control plane is away, and is as before when it is back', async () => {

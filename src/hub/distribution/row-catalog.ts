@@ -14,6 +14,7 @@ import type { Component } from '../../ports/component.js';
 import type { Log } from '../../ports/log.js';
 import type { Metrics } from '../../ports/metrics.js';
 import { Backoff } from '../../std/backoff.js';
+import { LeftOutRows } from './left-out-rows.js';
 
 export interface RowCatalogOptions {
   /** How often the rows are compared. */
@@ -63,9 +64,10 @@ export class RowCatalog implements PokedCatalog {
   readonly name: string;
   readonly #parts: RowCatalogParts;
   readonly #options: RowCatalogOptions;
-  readonly #assembly = new CatalogAssembly();
+  readonly #assembly = new CatalogAssembly({ orphans: 'left-out' });
   readonly #tables: ReadonlyMap<CatalogTable, Map<string, RowRecord>>;
   readonly #known: KnownRows;
+  readonly #leftOut: LeftOutRows;
   readonly #listeners = new Set<() => void>();
   readonly #backoff: Backoff;
   #tail: Promise<unknown> = Promise.resolve();
@@ -82,6 +84,7 @@ export class RowCatalog implements PokedCatalog {
     this.name = parts.rows.name;
     this.#parts = parts;
     this.#options = options;
+    this.#leftOut = new LeftOutRows(parts);
     this.#backoff = new Backoff({
       firstDelayMs: retryDelayMinMs,
       delayMsMax: retryDelayMaxMs,
@@ -270,10 +273,11 @@ export class RowCatalog implements PokedCatalog {
     const definitions = (['apis', 'client_idps', 'policies'] as const).flatMap((table) =>
       this.#claims(table, (item) => (item.type === 'definition' ? item.definition : undefined)),
     );
-    const state = this.#assembly.assemble(
+    const { orphans, ...state } = this.#assembly.assemble(
       { organisations, users, definitions: definitions.sort(bySource) },
       lastGood,
     );
+    this.#leftOut.tell(this.#tables, new Set(orphans));
     const brokenGroups = this.#claims('user_groups', () => undefined).flatMap(({ problem }) => problem ?? []);
     return {
       ...state,
@@ -301,9 +305,11 @@ export class RowCatalog implements PokedCatalog {
   #claims<Item>(table: CatalogTable, itemOf: (item: RowItem) => Item | undefined): Claim<Item>[] {
     const claims: Claim<Item>[] = [];
     for (const { source, item } of this.#tables.get(table)?.values() ?? []) {
-      if (item.type === 'nothing' || item.type === 'switched-off') continue;
-      const problem = item.type === 'problem' ? { source, reason: item.reason } : undefined;
-      claims.push({ source, item: itemOf(item), problem, missing: false });
+      if (item.type === 'left-out' || item.type === 'switched-off') continue;
+      const isProblem = item.type === 'problem';
+      const problem = isProblem ? { source, reason: item.reason } : undefined;
+      const organisation = isProblem ? item.organisation : undefined;
+      claims.push({ source, item: itemOf(item), problem, organisation, missing: false });
     }
     return claims.sort(bySource);
   }

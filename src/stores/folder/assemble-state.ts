@@ -3,7 +3,7 @@ import { withOas } from '../../domain/catalog-item.js';
 import type { Definition } from '../../domain/definition.js';
 import { bySource, type Claim } from '../../domain/resolve-claims.js';
 import type { CatalogState } from '../../ports/catalog.js';
-import type { FileItem } from './decode-file.js';
+import { type FileItem, isOasSource } from './decode-file.js';
 import { classicSourceOf, type FileRecord, oasSourceOf } from './file-table.js';
 
 /** An API's two files as they were when they were put together. */
@@ -15,7 +15,7 @@ interface PairedApi {
 
 /** Makes one catalog state of what the files say each for themselves: pairs APIs with their OpenAPI documents. */
 export class StateAssembler {
-  readonly #assembly = new CatalogAssembly();
+  readonly #assembly = new CatalogAssembly({ orphans: 'quarantined' });
   readonly #paired = new Map<string, PairedApi>();
 
   assemble(
@@ -34,7 +34,10 @@ export class StateAssembler {
       item.type === 'organisation' ? item.organisation : undefined,
     );
     const users = claimsOf(sorted, 'users/', ({ item }) => (item.type === 'user' ? item.user : undefined));
-    const state = this.#assembly.assemble({ organisations, users, definitions }, lastGood);
+    const { orphans: _none, ...state } = this.#assembly.assemble(
+      { organisations, users, definitions },
+      lastGood,
+    );
     // What stands in a folder is served, as a gateway serves its own: see domain/switched-off.ts.
     return { ...state, switchedOff: [] };
   }
@@ -57,7 +60,7 @@ export class StateAssembler {
     if (item.type !== 'definition') return undefined;
     if (!item.awaitsOas) return { source, item: item.definition, problem: undefined, missing };
 
-    const oasSource = oasSourceOf(source);
+    const oasSource = oasSourceOf(source, records);
     const oas = records.get(oasSource)?.item;
     if (oas === undefined) return broken(`is_oas is true and there is no ${oasSource}`);
     if (oas.type === 'problem') return broken(oas.reason, oasSource);
@@ -80,7 +83,7 @@ export class StateAssembler {
 
   /** A broken OpenAPI document is told once, by the definition that needs it. */
   #isReported(source: string, records: ReadonlyMap<string, FileRecord>): boolean {
-    if (!source.endsWith('-oas.json')) return false;
+    if (!isOasSource(source)) return false;
     const classic = records.get(classicSourceOf(source))?.item;
     return classic?.type === 'definition';
   }

@@ -19,6 +19,12 @@ export type CatalogFolder = (typeof catalogFolders)[number];
 
 /** Beside `orders.json` stands `orders-oas.json`, as in a gateway's own apps folder. */
 export const oasSuffix = '-oas.json';
+/** The same where the API speaks the Model Context Protocol. */
+export const mcpSuffix = '-mcp.json';
+
+export function isOasSource(source: string): boolean {
+  return source.endsWith(oasSuffix) || source.endsWith(mcpSuffix);
+}
 
 /** What one file says. An API that awaits its OpenAPI document has it in the file beside it. */
 export type FileItem = CatalogItem | { readonly type: 'oas'; readonly text: Buffer };
@@ -36,7 +42,7 @@ export function decodeFile(source: string, bytes: Buffer): FileItem {
     case 'users':
       return decodeUser(file.value);
     case 'apis':
-      return source.endsWith(oasSuffix) ? decodeOas(file.text) : decodeClassic(raw);
+      return isOasSource(source) ? decodeOas(file.text) : decodeClassic(raw);
     case 'policies':
       return decodePolicy(raw);
     case 'client-idps':

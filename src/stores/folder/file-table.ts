@@ -5,7 +5,14 @@ import { limits } from '../../domain/limits.js';
 import { CausewayError, describeError } from '../../errors/causeway-error.js';
 import type { Clock } from '../../ports/clock.js';
 import type { Metrics } from '../../ports/metrics.js';
-import { type CatalogFolder, catalogFolders, decodeFile, type FileItem, oasSuffix } from './decode-file.js';
+import {
+  type CatalogFolder,
+  catalogFolders,
+  decodeFile,
+  type FileItem,
+  mcpSuffix,
+  oasSuffix,
+} from './decode-file.js';
 
 /** One file as it was when it was last read. */
 export interface FileRecord {
@@ -144,7 +151,7 @@ export class FileTable {
       const record = this.#records.get(source);
       if (record === undefined || record.missingSinceMs !== undefined) continue;
       if (record.item.type === 'problem') suspects.add(source);
-      const partner = partnerOf(record);
+      const partner = partnerOf(record, this.#records);
       if (partner !== undefined && !this.#records.has(partner)) suspects.add(partner);
     }
     return [...suspects];
@@ -227,19 +234,23 @@ export function isCatalogFile(name: string): boolean {
   return name.endsWith('.json') && !name.startsWith('.');
 }
 
-export function oasSourceOf(source: string): string {
-  return source.slice(0, -'.json'.length) + oasSuffix;
+/** Where the OpenAPI document of a definition stands, or is to stand. */
+export function oasSourceOf(source: string, records: ReadonlyMap<string, unknown>): string {
+  const stem = source.slice(0, -'.json'.length);
+  const mcp = stem + mcpSuffix;
+  return records.has(mcp) ? mcp : stem + oasSuffix;
 }
 
 export function classicSourceOf(oasSource: string): string {
+  // Both suffixes have as many letters.
   return `${oasSource.slice(0, -oasSuffix.length)}.json`;
 }
 
 /** The other file without which this one is of no use. */
-function partnerOf(record: FileRecord): string | undefined {
+function partnerOf(record: FileRecord, records: ReadonlyMap<string, unknown>): string | undefined {
   const { item, source } = record;
   if (item.type === 'oas') return classicSourceOf(source);
-  return item.type === 'definition' && item.awaitsOas ? oasSourceOf(source) : undefined;
+  return item.type === 'definition' && item.awaitsOas ? oasSourceOf(source, records) : undefined;
 }
 
 function describeStats(stats: BigIntStats): string {

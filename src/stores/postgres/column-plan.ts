@@ -1,4 +1,5 @@
 import { type CatalogTable, squash } from '../../domain/catalog-row.js';
+import { gatewayTypes } from '../../domain/gateway-types/gateway-type.js';
 
 export interface Column {
   readonly name: string;
@@ -69,13 +70,12 @@ const besideDocument = [
   ...['user_owners', 'user_group_owners'],
 ];
 
-/** Texts, though they may look like anything. Source: the gateway's apidef and user packages. */
+/** Texts, though they may look like anything: those of people, and those of the gateway's own structures. */
 const strings = new Set([
-  ...['_id', 'id', 'api_id', 'org_id', 'name', 'slug', 'domain', 'protocol', 'expiration', 'last_updated'],
-  ...['application_protocol', 'base_identity_provided_by', 'custom_middleware_bundle', 'json_rpc_version'],
-  ...['jwt_client_base_field', 'jwt_identity_base_field', 'jwt_policy_field_name', 'jwt_scope_claim_name'],
-  ...['jwt_signing_method', 'jwt_source', 'post_expiry_action', 'client_idp_id', 'issuer', 'jwks_uri'],
-  ...['scope_claim_name', 'owner_name', 'access_key', 'email_address', 'group_id', 'user_group_id'],
+  ...textFieldsOf('apidef.APIDefinition'),
+  ...textFieldsOf('user.Policy'),
+  ...textFieldsOf('gateway.IdP'),
+  ...['_id', 'id', 'org_id', 'owner_name', 'access_key', 'email_address', 'group_id', 'user_group_id'],
 ]);
 
 /**
@@ -219,4 +219,9 @@ function jsonOfText(text: string): string | undefined {
   } catch {
     return JSON.stringify(text);
   }
+}
+
+function textFieldsOf(structure: string): string[] {
+  const fields = Object.entries(gatewayTypes[structure] ?? {});
+  return fields.filter(([, words]) => words === 'string').map(([field]) => field);
 }

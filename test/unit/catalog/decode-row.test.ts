@@ -56,10 +56,13 @@ describe('people', () => {
   });
 
   it('leaves out who is deleted or has no key, and takes nobody for active who is not said to be', () => {
-    expect(decode('users', { _id: 'u', orgid: 'org', accesskey: '' }).type).toBe('nothing');
+    expect(decode('users', { _id: 'u', orgid: 'org', accesskey: '' })).toEqual({
+      type: 'left-out',
+      reason: 'no key',
+    });
     expect(
       decode('users', { _id: 'u', orgid: 'o', accesskey: 'k', deleted_at: '2024-01-01T00:00:00Z' }).type,
-    ).toBe('nothing');
+    ).toBe('left-out');
     expect(decode('users', { _id: 'u', orgid: 'o', accesskey: 'k' })).toMatchObject({
       user: { active: false },
     });
@@ -130,7 +133,7 @@ describe('definitions', () => {
     ['policies', { _id: 'gold', org_id: 'org' }, '_id: expected 24 hex digits'],
     ['apis', { api_id: 'a', org_id: 'org', proxy: 1 }, 'proxy: expected object, received number'],
   ] as const)('%s %j: %s', (table, fields, reason) => {
-    expect(decode(table, fields)).toEqual({ type: 'problem', reason });
+    expect(decode(table, fields)).toEqual({ type: 'problem', reason, organisation: 'org' });
   });
 });
 
