@@ -54,6 +54,8 @@ export interface HubStores {
   readonly announcedWrites?: AnnouncedWrites | undefined;
   readonly spool: AnalyticsSpool;
   readonly quarantine: AnalyticsQuarantine;
+  /** What is damaged in the data folder, in one line; undefined: nothing. */
+  readonly damage?: (() => string | undefined) | undefined;
   readonly sink: AnalyticsSink & Component;
   readonly catalogCopy: CatalogCopy;
   readonly catalog: Catalog;

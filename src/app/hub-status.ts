@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Configuration } from '../config/configuration.js';
 import type { ParsedConfiguration } from '../config/parse-configuration.js';
-import { describeError } from '../errors/causeway-error.js';
+import { CausewayError, describeError } from '../errors/causeway-error.js';
 import type { Clock, Timer } from '../ports/clock.js';
 import type { ComponentHealth, ReadinessReport } from '../transport/http/operator-views.js';
 import type { HubGraph } from './hub-graph.js';
@@ -52,6 +52,7 @@ export async function readReadiness(
       component('connections', graph.listener.nearBound()),
       ...stalledLoops(graph, clock),
       ...unfitSettings(graph, clock),
+      ...damagedStore(graph, clock),
     ],
   };
 }
@@ -64,13 +65,18 @@ async function probeKeys({ stores }: HubGraph, clock: Clock): Promise<string | u
   });
   const answer = stores.keyStore.getMany([probeName]).then(
     () => undefined,
-    (thrown: unknown) => describeError(thrown),
+    // The name may lie where keys were lost: a store that says so answers.
+    (thrown: unknown) => (isDamage(thrown) ? undefined : describeError(thrown)),
   );
   try {
     return await Promise.race([answer, late]);
   } finally {
     timer?.cancel();
   }
+}
+
+function isDamage(thrown: unknown): boolean {
+  return thrown instanceof CausewayError && thrown.code === 'STORE_ITEM_UNREADABLE';
 }
 
 /** One for each loop that has had work for a minute and made no progress; none when all is well. */
@@ -81,6 +87,13 @@ function stalledLoops({ loops }: HubGraph, clock: Clock): readonly ComponentHeal
     observedAtMs: clock.nowMs(),
     reason: `it has had work for ${Math.round(forMs / 1_000)} s and made no progress`,
   }));
+}
+
+/** What is left is served, and what is lost is answered with an error: no reason to turn workers away. */
+function damagedStore({ stores }: HubGraph, clock: Clock): readonly ComponentHealth[] {
+  const reason = stores.damage?.();
+  if (reason === undefined) return [];
+  return [{ name: 'data folder', status: 'warn', observedAtMs: clock.nowMs(), reason }];
 }
 
 /** One for each setting that cannot be right beside what the stores hold. */

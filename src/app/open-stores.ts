@@ -39,6 +39,7 @@ export async function openStores(
     clock,
     log,
     loops: environment.loops,
+    metrics: environment.metrics,
     changeLogEntriesMax: causeway.changeLogEntriesMax,
     acceptLoss,
   });
@@ -70,9 +71,9 @@ export async function openStores(
         folder: causeway.dataPath,
       });
     }
-    const { changeLog, spool, quarantine, sink, catalogCopy, replaced } = embedded;
+    const { changeLog, spool, quarantine, sink, catalogCopy, replaced, damage } = embedded;
     return {
-      ...{ changeLog, announcedWrites, spool, quarantine, sink, catalogCopy, keyStore, signals },
+      ...{ changeLog, announcedWrites, spool, quarantine, sink, catalogCopy, keyStore, signals, damage },
       catalog: catalog.store,
       pokeCatalog: catalog.poke,
       catalogClockMs: catalog.clockMs,

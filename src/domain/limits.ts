@@ -206,6 +206,8 @@ export const limits = {
   gorpcPayloadBytesMax: 256 * mib,
   /** Time a loop may have work without making progress; then readiness names it. */
   loopStallMs: 60_000,
+  /** Copies of a damaged store that are kept beside it; the oldest go. */
+  damagedStoresMax: 3,
   /** Time from SIGTERM to exit. */
   drainTimeoutMs: 10_000,
 } as const;

@@ -88,7 +88,7 @@ export const errorCatalogue = {
     retry: 'never',
     log: 'error',
     exitCode: exitCodes.dataFolder,
-    text: 'The data folder has served before, but its store (`causeway.mdb`) is missing, emptied, an older copy or that of another folder. Taking that for a first start would take the keys from the workers. Put the right file back, or start once with `--accept-data-loss`: a new change log begins, workers get snapshots, and what was in the store is gone.',
+    text: 'The data folder has served before, but its store (`causeway.mdb`) is missing, emptied, damaged beyond reading, an older copy or that of another folder. Taking that for a first start would take the keys from the workers. Put the right file back, or start once with `--accept-data-loss`: a new change log begins, workers get snapshots, and what was in the store is gone.',
   },
   CERTIFICATE_INVALID: {
     kind: 'invalid',
@@ -109,7 +109,7 @@ export const errorCatalogue = {
     retry: 'never',
     log: 'error',
     exitCode: exitCodes.store,
-    text: 'A stored item cannot be decoded. Other items are served.',
+    text: 'A stored item is damaged or cannot be decoded. It is an error and never "not found"; other items are served. A damaged embedded store is mended at the next start: write lost keys again and start once with `--accept-data-loss`, or put the store back.',
   },
   ANALYTICS_REFUSED: {
     kind: 'invalid',

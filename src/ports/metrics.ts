@@ -217,6 +217,11 @@ export const metricTable = {
     help: 'How often a bound was reached, by the name of the limit.',
     labels: ['limit'],
   },
+  causeway_store_damage_total: {
+    type: 'counter',
+    help: 'Records of the embedded store, or runs of them, that were found to be damaged, by table.',
+    labels: ['table'],
+  },
   causeway_store_errors_total: {
     type: 'counter',
     help: 'Failed store operations, by store.',

@@ -227,9 +227,9 @@ export class SyncSession {
     try {
       const keysAsOf = copy.revision;
       const doubtful = chunk.last && snapshot.reason !== 'view-changed' ? [...copy.keyNames()] : [];
-      const putKeys = await this.#fetchKeys(doubtful);
-      const found = new Set(putKeys.map(({ name }) => name));
-      const removeKeys = doubtful.filter((name) => !found.has(name));
+      const { keys: putKeys, unreadable } = await this.#fetchKeys(doubtful);
+      const kept = new Set([...putKeys.map(({ name }) => name), ...unreadable]);
+      const removeKeys = doubtful.filter((name) => !kept.has(name));
       const cursor = chunk.last ? snapshot.start : undefined;
       await copy.apply({ put: definitions, remove: gone, putKeys, removeKeys, keysAsOf, cursor });
     } catch (thrown) {
@@ -337,17 +337,22 @@ export class SyncSession {
       const nothing = { put: [], remove: [], putKeys: [], keysAsOf, cursor: undefined };
       await this.#parts.copy.apply({ ...nothing, removeKeys: stale });
     }
-    return this.#fetchKeys(names);
+    return (await this.#fetchKeys(names)).keys;
   }
 
-  async #fetchKeys(names: readonly string[]): Promise<readonly HeldKey[]> {
+  /** `unreadable`: damaged at the hub, which is not "gone". */
+  async #fetchKeys(
+    names: readonly string[],
+  ): Promise<{ readonly keys: readonly HeldKey[]; readonly unreadable: readonly string[] }> {
     const fetched: HeldKey[] = [];
+    const unreadable: string[] = [];
     for (let start = 0; start < names.length; start += limits.keysPerCallMax) {
       const part = names.slice(start, start + limits.keysPerCallMax);
       const answers = await this.#parts.connection.getKeys(part);
       fetched.push(...answers.flatMap((answer, index) => heldKey(part[index], answer, this.#parts.clock)));
+      unreadable.push(...part.filter((_, index) => answers[index]?.unreadable === true));
     }
-    return fetched;
+    return { keys: fetched, unreadable };
   }
 
   #acknowledge(): void {

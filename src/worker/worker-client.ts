@@ -147,7 +147,7 @@ export class WorkerClient {
 
   /**
    * A key by its raw name: from the local copy, else from the hub, and kept from then on. Undefined when
-   * neither has it, and when the hub is away.
+   * neither has it, when the hub is away, and when what it has is damaged.
    */
   async readKey(name: string): Promise<HeldKey | undefined> {
     const { copy, clock } = this.#parts;

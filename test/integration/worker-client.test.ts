@@ -230,3 +230,30 @@ test('a batch that waits when the worker stops is reported as abandoned', async 
   await worker.stop();
   expect((await outcome).status).toBe('abandoned');
 });
+
+test('keeps a key that is damaged at the hub, gives up one that is gone, and goes on', async () => {
+  const hub = await startGrpcHub(1);
+  closers.push(hub.stop);
+  await hub.distributor.reload();
+  const copy = new MemoryLocalCopy();
+  const names = ['apikey-a', 'apikey-b', 'apikey-c'];
+  for (const name of names) await hub.keyStore.put(name, Buffer.from(name), undefined);
+  const first = startWorker(hub.address, copy);
+  await until(() => first.ofType('snapshot-complete').length === 1, 'snapshot');
+  for (const name of names) expect((await first.worker.readKey(name))?.value.toString()).toBe(name);
+  await first.worker.stop();
+
+  await hub.keyStore.remove(['apikey-b']);
+  const event: KeyEvent = { kind: 'key-changed', key: 'other', hashed: false };
+  const change = { organisation: acme, atMs: 1, body: { type: 'key', event } } as const;
+  for (let count = 0; count < 3; count += 1) await hub.changeLog.append([change]);
+  const getMany = hub.keyStore.getMany.bind(hub.keyStore);
+  hub.keyStore.getMany = (asked, options) =>
+    asked.includes('apikey-c')
+      ? Promise.reject(new CausewayError('STORE_ITEM_UNREADABLE', 'a stored key is damaged'))
+      : getMany(asked, options);
+  const second = startWorker(hub.address, copy);
+  await until(() => second.ofType('snapshot-complete').length === 1, 'second snapshot');
+  expect([...copy.keyNames()].sort()).toEqual(['apikey-a', 'apikey-c']);
+  expect(second.ofType('apply-failed')).toEqual([]);
+});

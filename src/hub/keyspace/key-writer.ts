@@ -2,6 +2,7 @@ import type { NewChange } from '../../domain/change.js';
 import type { OrganisationId } from '../../domain/identifiers.js';
 import { hashKey, looksHashed } from '../../domain/key-hash.js';
 import { sessionName, sessionPrefix } from '../../domain/key-names.js';
+import { organisationOfRawKey } from '../../domain/key-token.js';
 import { limits } from '../../domain/limits.js';
 import { CausewayError, describeError } from '../../errors/causeway-error.js';
 import type { AnnouncedWrite, AnnouncedWrites } from '../../ports/announced-writes.js';
@@ -76,12 +77,9 @@ export class KeyWriter {
     }
     const value = sessionForOrganisation(session, organisation);
     await this.#queue.run(place.name, async () => {
-      const existing = await this.#readOne(place.name);
-      if (existing !== undefined) {
-        const owner = ownerOfSession(place.id, existing.value);
-        if (owner !== undefined && owner !== organisation) {
-          throw new CausewayError('OUT_OF_SCOPE', 'a key of that name belongs to another organisation');
-        }
+      const owner = await this.#ownerOf(place, organisation);
+      if (owner !== undefined && owner !== 'nobody' && owner !== organisation) {
+        throw new CausewayError('OUT_OF_SCOPE', 'a key of that name belongs to another organisation');
       }
       await this.#write(organisation, place, 'key-changed', { value, ttlMs });
     });
@@ -94,12 +92,10 @@ export class KeyWriter {
   async remove(organisation: OrganisationId, reference: KeyReference): Promise<void> {
     const place = this.#placeOf(reference);
     await this.#queue.run(place.name, async () => {
-      const existing = await this.#readOne(place.name);
-      if (existing !== undefined && ownerOfSession(place.id, existing.value) !== organisation) {
-        throw notFound();
-      }
+      const owner = await this.#ownerOf(place, organisation);
+      if (owner !== undefined && owner !== organisation) throw notFound();
       await this.#write(organisation, place, 'key-removed', undefined);
-      if (existing === undefined) throw notFound();
+      if (owner === undefined) throw notFound();
     });
   }
 
@@ -126,6 +122,20 @@ export class KeyWriter {
         listed.add(name);
         yield { id, hashed: looksHashed(id), remainingTtlMs: stored.remainingTtlMs };
       }
+    }
+  }
+
+  /**
+   * Undefined: there is no such key; `nobody`: it does not say whose it is. A key that is damaged belongs to whom its
+   * name says, else to whoever asks, so that it can be written again, and removed.
+   */
+  async #ownerOf(place: Place, organisation: OrganisationId): Promise<OrganisationId | 'nobody' | undefined> {
+    try {
+      const stored = await this.#readOne(place.name);
+      return stored && (ownerOfSession(place.id, stored.value) ?? 'nobody');
+    } catch (error) {
+      if (!(error instanceof CausewayError) || error.code !== 'STORE_ITEM_UNREADABLE') throw error;
+      return organisationOfRawKey(place.id) ?? organisation;
     }
   }
 

@@ -10,7 +10,7 @@ import { type IdentityNote, readIdentityNote, writeIdentityNote } from './identi
 import { moveSpoolAhead } from './lmdb-analytics-spool.js';
 import { forgetHistory } from './lmdb-change-log.js';
 import type { LmdbEnvironment } from './lmdb-environment.js';
-import { readNewestTransaction } from './lmdb-file-check.js';
+import { readNewestTransaction } from './newest-transaction.js';
 import { type FolderSigns, judgeStore, type StoreSigns } from './store-judgement.js';
 
 export interface DataIdentityOptions {
@@ -29,12 +29,18 @@ export interface StoreOrigin {
   readonly replaced: boolean;
 }
 
-const record = z.object({ id: z.string().min(1), replaced: z.boolean() });
+const record = z.object({
+  id: z.string().min(1),
+  replaced: z.boolean(),
+  /** Transactions before this file was made of another. */
+  before: z.number().int().nonnegative().default(0),
+});
+type IdentityRecord = z.infer<typeof record>;
 const recordKey = byteKey('identity');
 const noteIntervalMs = 60_000;
 
 /**
- * The identity of a data folder, in two places: table `identity` of the store (`identity` → JSON {id, replaced}) and
+ * The identity of a data folder, in two places: table `identity` of the store (`identity` → JSON {id, replaced, before}) and
  * `identity.json` beside it, which also has how far the store was. A store that is missing, emptied, an older copy or
  * another folder's is thereby told from a first start.
  *
@@ -46,6 +52,7 @@ export class DataIdentity {
   readonly #signs: FolderSigns;
   #noted: IdentityNote | undefined;
   #origin: StoreOrigin | undefined;
+  #before = 0;
   #timer: Timer | undefined;
   #writing: Promise<void> = Promise.resolve();
   #closed = false;
@@ -82,7 +89,8 @@ export class DataIdentity {
     const { clock, log, storeFile } = this.#options;
     const known = readRecord(environment);
     const blank = environment.isBlank();
-    const transaction = readNewestTransaction(storeFile);
+    this.#before = known?.before ?? 0;
+    const transaction = this.#before + readNewestTransaction(storeFile);
     const { lost, adopt } = this.#judge({ state: 'present', id: known?.id, blank, transaction });
     if (lost && !blank) {
       await forgetHistory(environment);
@@ -90,6 +98,7 @@ export class DataIdentity {
     }
     const origin = known === undefined || lost ? { id: randomUUID(), replaced: lost } : known;
     if (origin !== known) {
+      this.#before = 0;
       if (adopt) log.info('the data folder of an earlier version gets an identity', { identity: origin.id });
       const table = environment.table('identity');
       await environment.transact(() => table.put(recordKey, Buffer.from(JSON.stringify(origin), 'utf8')));
@@ -146,7 +155,7 @@ export class DataIdentity {
       if (origin === undefined) return;
       const { storeFile, log } = this.#options;
       // The newest may not be on disk yet. A note that is ahead of the store would make the store look old.
-      const transaction = Math.max(0, readNewestTransaction(storeFile) - 1);
+      const transaction = Math.max(0, this.#before + readNewestTransaction(storeFile) - 1);
       const analytics = this.#noted?.id === origin.id && this.#noted.analytics;
       const note = { id: origin.id, transaction, analytics, ...more };
       const same = this.#noted;
@@ -170,7 +179,7 @@ export class DataIdentity {
   }
 }
 
-function readRecord(environment: LmdbEnvironment): StoreOrigin | undefined {
+function readRecord(environment: LmdbEnvironment): IdentityRecord | undefined {
   if (!environment.tableNames().includes('identity')) return undefined;
   const value = environment.table('identity').get(recordKey);
   if (value === undefined) return undefined;
@@ -179,6 +188,21 @@ function readRecord(environment: LmdbEnvironment): StoreOrigin | undefined {
   } catch {
     throw new CausewayError('STORE_ITEM_UNREADABLE', 'the identity in causeway.mdb cannot be read');
   }
+}
+
+/** In a transaction of a store that was made of another, which had come as far as `transaction`. */
+export function continueIdentity(
+  environment: LmdbEnvironment,
+  transaction: number,
+  fallback: { readonly id: string | undefined; readonly replaced: boolean },
+): void {
+  const known = readRecord(environment);
+  const next: IdentityRecord = {
+    id: known?.id ?? fallback.id ?? randomUUID(),
+    replaced: fallback.replaced || (known?.replaced ?? true),
+    before: (known?.before ?? 0) + transaction,
+  };
+  environment.table('identity').put(recordKey, Buffer.from(JSON.stringify(next), 'utf8'));
 }
 
 /** Each is written only by a hub that has a store. */

@@ -7,9 +7,10 @@ import { createHash } from 'node:crypto';
  *         name length (4 bytes), name                            (only with a longer name)
  *         value
  *
+ * Kinds: a value, a window, and "removed", which stands only in a gap that damage left (see key-gaps.ts).
  * Value of a window: how many marks (4 bytes), number of the next mark (4 bytes).
  */
-export type KeyRecordKind = 'value' | 'window';
+export type KeyRecordKind = 'value' | 'window' | 'removed';
 
 export interface KeyRecord {
   readonly kind: KeyRecordKind;
@@ -20,7 +21,7 @@ export interface KeyRecord {
 const nameBytesMax = 1_024;
 const firstByte = Buffer.from([0x01]);
 const longMark = Buffer.from([0xff]);
-const kindNumbers = { value: 1, window: 2 } as const;
+const kindNumbers = { value: 1, window: 2, removed: 3 } as const;
 const longFlag = 0x80;
 const headBytes = 9;
 
@@ -59,6 +60,11 @@ export function encodeKeyRecord(name: string, record: KeyRecord): Buffer {
   return Buffer.concat([head, nameBytes, record.value]);
 }
 
+/** Nothing is there, and that is known. */
+export function encodeRemovedRecord(): Buffer {
+  return encodeKeyRecord('', { kind: 'removed', expiresAtMs: undefined, value: Buffer.alloc(0) });
+}
+
 /** `name` only when the record has it. undefined: no record. */
 export function decodeKeyRecord(
   bytes: Buffer,
@@ -81,5 +87,6 @@ export function decodeKeyRecord(
 
 function kindOf(number: number): KeyRecordKind | undefined {
   if (number === kindNumbers.value) return 'value';
+  if (number === kindNumbers.removed) return 'removed';
   return number === kindNumbers.window ? 'window' : undefined;
 }

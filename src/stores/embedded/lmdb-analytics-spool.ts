@@ -214,6 +214,42 @@ export async function moveSpoolAhead(environment: LmdbEnvironment, nowMs: number
   });
 }
 
+/**
+ * In a transaction, after entries were lost: counts what is left, and forgets pieces without a batch and identities
+ * without a place in their order.
+ */
+export function rebuildSpool(environment: LmdbEnvironment, nowMs: number): void {
+  const payloads = environment.table('spool-payloads');
+  const ids = environment.table('spool-ids');
+  const order = environment.table('spool-id-order');
+  const positions = new Set<number>();
+  let bytes = 0;
+  let newest = 0;
+  for (const { key, value } of environment.table('spool-batches').getRange({ start: byteKey(0) })) {
+    newest = lastNumberPart(key);
+    positions.add(newest);
+    bytes += readHeader(value)?.bytes ?? 0;
+  }
+  for (const key of [...payloads.getKeys({ start: byteKey(0) })]) {
+    if (!positions.has(readNumberPart(key, 0))) payloads.remove(key);
+  }
+  const ordered = new Set<string>();
+  for (const { key, value } of [...order.getRange({ start: byteKey(0) })]) {
+    if (value !== undefined && ids.has(value)) ordered.add(value.toString('hex'));
+    else order.remove(key);
+  }
+  for (const id of [...ids.getKeys({ start: Buffer.from([0]) })]) {
+    if (!ordered.has(id.toString('hex'))) ids.remove(id);
+  }
+  const table = environment.table('spool-state');
+  const known = table.get(stateKey);
+  const newestPosition = Math.max(
+    known === undefined ? firstPosition(nowMs) : readState(known).newestPosition,
+    newest,
+  );
+  writeState(table, { newestPosition, batches: positions.size, bytes, identities: ordered.size });
+}
+
 interface State {
   readonly newestPosition: number;
   readonly batches: number;

@@ -9,7 +9,7 @@ import type { ChangeLog, Cursor, CursorOwner, LogBounds } from '../../ports/chan
 import type { Clock } from '../../ports/clock.js';
 import type { Log } from '../../ports/log.js';
 import type { LoopProgress } from '../../ports/progress.js';
-import { byteKey, lastNumberPart, readNumberPart } from './byte-key.js';
+import { byteKey, lastNumberPart, numberPart, readNumberPart } from './byte-key.js';
 import { CursorTable } from './cursor-table.js';
 import { IntentionTable } from './intention-table.js';
 import type { LmdbEnvironment } from './lmdb-environment.js';
@@ -211,7 +211,7 @@ export class LmdbChangeLog implements ChangeLog, ChangeIntentions {
 
 /** Without its epoch or a head it cannot be told what has been said. */
 function isReadable(environment: LmdbEnvironment): boolean {
-  return ['change-epoch', 'change-heads'].every((name) => {
+  return (['change-epoch', 'change-heads'] as const).every((name) => {
     for (const { value } of environment.table(name).getRange({ start: firstKey })) {
       if (value === undefined) return false;
     }
@@ -221,16 +221,33 @@ function isReadable(environment: LmdbEnvironment): boolean {
 
 /** The log that opens next is a new one: its epoch tells workers that their positions are of another. */
 export async function forgetHistory(environment: LmdbEnvironment): Promise<void> {
-  const tables = ['change-epoch', 'changes', 'change-heads', 'cursors'].map((name) =>
-    environment.table(name),
-  );
-  await environment.transact(() => {
-    for (const table of tables) {
-      for (const key of [...table.getKeys({ start: firstKey })]) table.remove(key);
-    }
-  });
+  await environment.transact(() => clearHistory(environment));
 }
 
+/** The same, in a transaction. */
+export function clearHistory(environment: LmdbEnvironment): void {
+  for (const name of historyTables) {
+    const table = environment.table(name);
+    for (const key of [...table.getKeys({ start: firstKey })]) table.remove(key);
+  }
+}
+
+/** In a transaction; of entries that were lost, and those before them: from then on the log has no hole. */
+export function trimDamaged(environment: LmdbEnvironment): void {
+  const changes = environment.table('changes');
+  const heads = environment.table('change-heads');
+  for (const { key: organisation, value } of [...heads.getRange({ start: firstKey })]) {
+    if (value === undefined) continue;
+    const newest = readNumberPart(value, 8);
+    let oldest = newest + 1;
+    const at = (sequence: number) => Buffer.concat([organisation, numberPart(sequence)]);
+    while (oldest > readNumberPart(value, 0) && changes.has(at(oldest - 1))) oldest -= 1;
+    for (const key of [...changes.getKeys({ start: at(0), end: at(oldest) })]) changes.remove(key);
+    heads.put(organisation, Buffer.concat([numberPart(oldest), numberPart(newest)]));
+  }
+}
+
+const historyTables = ['change-epoch', 'changes', 'change-heads', 'cursors', 'intentions'] as const;
 const firstKey = Buffer.from([0]);
 const trimmedPerAppendMax = 1_000;
 

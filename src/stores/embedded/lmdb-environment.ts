@@ -1,8 +1,8 @@
 import { chmodSync, closeSync, openSync } from 'node:fs';
 import { open, type RootDatabase } from 'lmdb';
 import { CausewayError, describeError } from '../../errors/causeway-error.js';
-import { findLmdbFileFault } from './lmdb-file-check.js';
 import { LmdbTable, type OnDamage } from './lmdb-table.js';
+import type { TableName } from './table-names.js';
 
 /**
  * One LMDB file with several tables.
@@ -14,10 +14,13 @@ import { LmdbTable, type OnDamage } from './lmdb-table.js';
 export class LmdbEnvironment {
   readonly #root: RootDatabase<Buffer, Buffer>;
   readonly #onDamage: OnDamage;
-  readonly #tables = new Map<string, LmdbTable>();
+  readonly #tables = new Map<TableName, LmdbTable>();
   #open = true;
 
-  /** Throws DATA_FOLDER_UNUSABLE for a file that is damaged, and the errors of the file system. */
+  /**
+   * The file has to be whole, or new: the engine ends the process over a page that makes no sense, see mend-store.ts.
+   * Throws DATA_FOLDER_UNUSABLE for one of a later version, and the errors of the file system.
+   */
   constructor(file: string, onDamage: OnDamage = () => {}) {
     this.#onDamage = onDamage;
     // LMDB has no option for the mode of its files, and takes an empty one as new.
@@ -25,9 +28,6 @@ export class LmdbEnvironment {
       closeSync(openSync(name, 'a', 0o600));
       chmodSync(name, 0o600);
     }
-    const fault = findLmdbFileFault(file);
-    if (fault !== undefined)
-      throw new CausewayError('DATA_FOLDER_UNUSABLE', `${file} cannot be opened: ${fault}`);
     this.#root = open<Buffer, Buffer>({
       path: file,
       noSubdir: true,
@@ -47,7 +47,7 @@ export class LmdbEnvironment {
     }
   }
 
-  table(name: string): LmdbTable {
+  table(name: TableName): LmdbTable {
     let table = this.#tables.get(name);
     if (table === undefined) {
       const options = { name, encoding: 'binary', keyEncoding: 'binary' } as const;
@@ -58,8 +58,9 @@ export class LmdbEnvironment {
   }
 
   /** Of those that were ever opened. */
-  tableNames(): readonly string[] {
-    return [...this.#root.getKeys({ start: firstKey })].map((key) => key.toString('utf8').replace(/\0$/, ''));
+  tableNames(): readonly TableName[] {
+    const keys = [...this.#root.getKeys({ start: firstKey })];
+    return keys.map((key) => key.toString('utf8').replace(/\0$/, '') as TableName);
   }
 
   /** Records of the version before this one have no checksum: all get one, in one transaction. */

@@ -9,9 +9,11 @@ import type { Log } from '../../ports/log.js';
 import type { LoopProgress } from '../../ports/progress.js';
 import { yieldTurn } from '../../std/yield-turn.js';
 import { numberPart, readNumberPart } from './byte-key.js';
+import { type KeyGaps, readKeyGaps } from './key-gaps.js';
 import {
   decodeKeyRecord,
   encodeKeyRecord,
+  encodeRemovedRecord,
   type KeyRecord,
   keyOfName,
   keyPrefixOf,
@@ -34,6 +36,7 @@ export interface LmdbKeyStoreOptions {
  * Tables:
  *   keys          see key-record.ts
  *   key-expiries  expiry (8 bytes), key → nothing; finds what to sweep without reading every key
+ *   lost-keys     see key-gaps.ts
  *   key-windows   hash of the key (16 bytes), mark in ms (8 bytes), number (8 bytes) → nothing
  */
 export class LmdbKeyStore implements KeyStore {
@@ -46,6 +49,7 @@ export class LmdbKeyStore implements KeyStore {
   readonly #keys: LmdbTable;
   readonly #expiries: LmdbTable;
   readonly #windows: LmdbTable;
+  readonly #gaps: KeyGaps;
   /** Sizes of values beyond `modestValueBytesMax`, by their keys. */
   readonly #largeValues = new LRUCache<string, number>({ max: largeValuesMax });
   #timer: Timer | undefined;
@@ -62,6 +66,7 @@ export class LmdbKeyStore implements KeyStore {
     this.#keys = environment.table('keys');
     this.#expiries = environment.table('key-expiries');
     this.#windows = environment.table('key-windows');
+    this.#gaps = readKeyGaps(environment);
     this.#sweepAfter(this.#sweepIntervalMs);
   }
 
@@ -102,7 +107,7 @@ export class LmdbKeyStore implements KeyStore {
       return { stored: { value: nothing, remainingTtlMs: undefined, oversize: known }, read: 0 };
     }
     const record = this.#record(key);
-    if (record === 'damaged') throw damagedKey();
+    if (record === 'damaged' || (record === undefined && this.#gaps.cover(key))) throw damagedKey();
     if (record?.kind !== 'value' || this.#isExpired(record)) return undefined;
     const { value, expiresAtMs } = record;
     const { length } = value;
@@ -136,7 +141,7 @@ export class LmdbKeyStore implements KeyStore {
       for (const name of names) {
         const key = keyOfName(name);
         const record = this.#alive(key);
-        if (record !== undefined) existed += 1;
+        if (record !== undefined && record.kind !== 'removed') existed += 1;
         this.#forget(key);
       }
       return existed;
@@ -225,7 +230,7 @@ export class LmdbKeyStore implements KeyStore {
   #counted(key: Buffer): KeyRecord | undefined {
     const record = this.#record(key);
     if (record === 'damaged') throw damagedKey();
-    return record === undefined || this.#isExpired(record) ? undefined : record;
+    return record === undefined || record.kind === 'removed' || this.#isExpired(record) ? undefined : record;
   }
 
   #isExpired(record: KeyRecord): boolean {
@@ -250,7 +255,9 @@ export class LmdbKeyStore implements KeyStore {
     this.#largeValues.delete(key.toString('latin1'));
     this.#dropWindowOf(key);
     this.#dropExpiryOf(key);
-    this.#keys.remove(key);
+    // Where keys were lost, "removed" must be told from "not known any more".
+    if (this.#gaps.cover(key)) this.#keys.put(key, encodeRemovedRecord());
+    else this.#keys.remove(key);
   }
 
   #dropExpiryOf(key: Buffer): void {
@@ -332,10 +339,20 @@ export class LmdbKeyStore implements KeyStore {
   }
 }
 
+/** In a transaction: they follow from the keys. */
+export function rebuildExpiries(environment: LmdbEnvironment): void {
+  const expiries = environment.table('key-expiries');
+  for (const key of [...expiries.getKeys({ start: firstExpiry })]) expiries.remove(key);
+  for (const { key, value } of environment.table('keys').getRange({ start: firstExpiry })) {
+    const expiresAtMs = value === undefined ? undefined : decodeKeyRecord(value)?.expiresAtMs;
+    if (expiresAtMs !== undefined) expiries.put(expiryKey(expiresAtMs, key), nothing);
+  }
+}
+
 function damagedKey(): CausewayError {
   return new CausewayError(
     'STORE_ITEM_UNREADABLE',
-    'a stored key is damaged; write it again, or put the store back',
+    'a stored key is damaged; write it again, put the store back, or start once with --accept-data-loss',
   );
 }
 

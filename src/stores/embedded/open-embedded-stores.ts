@@ -1,10 +1,14 @@
+import { stat } from 'node:fs/promises';
 import { CausewayError, describeError } from '../../errors/causeway-error.js';
 import type { Clock } from '../../ports/clock.js';
 import type { Log } from '../../ports/log.js';
+import type { Metrics } from '../../ports/metrics.js';
 import type { ProgressWatch } from '../../ports/progress.js';
 import { openDataFolder } from './data-folder.js';
 import { DataIdentity } from './data-identity.js';
 import { DuckdbAnalyticsSink } from './duckdb-analytics-sink.js';
+import { readIdentityNote } from './identity-note.js';
+import { forgetKeyGaps, readKeyGaps } from './key-gaps.js';
 import { LmdbAnalyticsQuarantine } from './lmdb-analytics-quarantine.js';
 import { LmdbAnalyticsSpool } from './lmdb-analytics-spool.js';
 import { LmdbAnnouncedWrites } from './lmdb-announced-writes.js';
@@ -12,6 +16,9 @@ import { LmdbCatalogCopy } from './lmdb-catalog-copy.js';
 import { LmdbChangeLog } from './lmdb-change-log.js';
 import { LmdbEnvironment } from './lmdb-environment.js';
 import { LmdbKeyStore } from './lmdb-key-store.js';
+import type { OnDamage } from './lmdb-table.js';
+import { mendStore } from './mend-store.js';
+import { StoreDamage } from './store-damage.js';
 
 export interface EmbeddedStoresOptions {
   /** Path of the data folder. */
@@ -19,6 +26,7 @@ export interface EmbeddedStoresOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly loops?: ProgressWatch | undefined;
+  readonly metrics?: Metrics | undefined;
   /** Change log entries kept per organisation. Default `limits.changeLogEntriesMax`. */
   readonly changeLogEntriesMax?: number;
   /** Go on without a store that the folder has lost. Default false: that is DATA_FOLDER_LOST. */
@@ -38,6 +46,8 @@ export interface EmbeddedStores {
   readonly sink: DuckdbAnalyticsSink;
   /** The store took the place of one that was lost: this is no first start, now or later. */
   readonly replaced: boolean;
+  /** What is damaged and not made good, in one line; undefined: nothing. */
+  damage(): string | undefined;
   /** Writes what is pending and lets another process have the folder. May be called twice. */
   close(): Promise<void>;
 }
@@ -58,11 +68,20 @@ export async function openEmbeddedStores(options: EmbeddedStoresOptions): Promis
     opened.push(() => folder.close());
     const storeFile = folder.file('causeway.mdb');
     const acceptLoss = options.acceptLoss ?? false;
+    const damage = new StoreDamage(log, options.metrics);
+    if (await isThere(storeFile)) {
+      const { metrics } = options;
+      const note = await readIdentityNote(folder.file('identity.json')).catch(() => undefined);
+      const identity = note === 'damaged' ? undefined : note?.id;
+      damage.mended = await mendStore({ file: storeFile, identity, acceptLoss, clock, log, metrics });
+    }
     const identity = await DataIdentity.read({ folder, storeFile, acceptLoss, clock, log });
     opened.push(() => identity.close());
-    const environment = openEnvironment(storeFile, log);
+    const environment = openEnvironment(storeFile, (table) => damage.found(table));
     opened.push(() => environment.close());
     const { id, replaced } = await identity.claim(environment);
+    if (acceptLoss) await forgetKeyGaps(environment);
+    damage.keyGaps = readKeyGaps(environment).count;
     const keyStore = new LmdbKeyStore(environment, {
       clock,
       log,
@@ -89,7 +108,8 @@ export async function openEmbeddedStores(options: EmbeddedStoresOptions): Promis
     });
     opened.push(() => sink.stop());
     const announcedWrites = new LmdbAnnouncedWrites(keyStore, changeLog);
-    return { keyStore, changeLog, announcedWrites, spool, quarantine, catalogCopy, sink, replaced, close };
+    const stores = { keyStore, changeLog, announcedWrites, spool, quarantine, catalogCopy, sink };
+    return { ...stores, replaced, damage: () => damage.describe(), close };
   } catch (error) {
     await close();
     throw error;
@@ -97,11 +117,9 @@ export async function openEmbeddedStores(options: EmbeddedStoresOptions): Promis
 }
 
 /** A file that is not ours to open is the folder's trouble, not a defect. */
-function openEnvironment(file: string, log: Log): LmdbEnvironment {
+function openEnvironment(file: string, onDamage: OnDamage): LmdbEnvironment {
   try {
-    return new LmdbEnvironment(file, (table) => {
-      log.error('a record of the embedded store is damaged', { code: 'STORE_ITEM_UNREADABLE', table });
-    });
+    return new LmdbEnvironment(file, onDamage);
   } catch (error) {
     if (error instanceof CausewayError) throw error;
     throw new CausewayError('DATA_FOLDER_UNUSABLE', `${file} cannot be opened`, {
@@ -109,4 +127,11 @@ function openEnvironment(file: string, log: Log): LmdbEnvironment {
       cause: error,
     });
   }
+}
+
+async function isThere(file: string): Promise<boolean> {
+  return stat(file).then(
+    (found) => found.isFile() && found.size > 0,
+    () => false,
+  );
 }

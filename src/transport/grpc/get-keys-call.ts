@@ -1,4 +1,5 @@
 import { limits } from '../../domain/limits.js';
+import type { WorkerIdentity } from '../../domain/worker.js';
 import { CausewayError } from '../../errors/causeway-error.js';
 import type { UnsentOfConnection } from '../../hub/shares/unsent-answers.js';
 import type { StoredValue } from '../../ports/key-store.js';
@@ -32,9 +33,10 @@ export async function getKeys(
     const answer = new KeysAnswer(names);
     for (let start = 0; start < names.length && !answer.full; start += groupNames) {
       const group = names.slice(start, start + groupNames);
-      const values = await hub.readKeys(identity, group, limits.modestValueBytesMax);
+      const values = await readGroup(hub, identity, group, partial);
       for (const [index, stored] of values.entries()) {
-        if (stored?.oversize === undefined) answer.put(start + index, stored);
+        if (stored === 'unreadable') answer.putUnreadable(start + index);
+        else if (stored?.oversize === undefined) answer.put(start + index, stored);
         else if (answer.hasRoom(stored.oversize)) {
           const name = group[index] as string;
           await room.grow(answer.bytes + stored.oversize);
@@ -62,6 +64,28 @@ export async function getKeys(
   }
 }
 
+/** One by one when one of them is damaged: the others are answered. */
+async function readGroup(
+  hub: BridgeHub,
+  identity: WorkerIdentity,
+  names: readonly string[],
+  partial: boolean,
+): Promise<readonly (StoredValue | 'unreadable' | undefined)[]> {
+  try {
+    return await hub.readKeys(identity, names, limits.modestValueBytesMax);
+  } catch (error) {
+    if (!partial || !isUnreadable(error)) throw error;
+    if (names.length === 1) return ['unreadable'];
+    const values: (StoredValue | 'unreadable' | undefined)[] = [];
+    for (const name of names) values.push(...(await readGroup(hub, identity, [name], partial)));
+    return values;
+  }
+}
+
+function isUnreadable(error: unknown): boolean {
+  return error instanceof CausewayError && error.code === 'STORE_ITEM_UNREADABLE';
+}
+
 /** Gathers values until one does not fit; all from that one on are deferred. */
 class KeysAnswer {
   bytes = 0;
@@ -86,6 +110,10 @@ class KeysAnswer {
     }
     this.bytes += bytes;
     this.#keys.push(storedKey(this.#names[index] as string, stored));
+  }
+
+  putUnreadable(index: number): void {
+    this.#keys.push({ name: this.#names[index] as string, found: false, value: noBytes, unreadable: true });
   }
 
   encode(): Buffer {

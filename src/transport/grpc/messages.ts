@@ -104,6 +104,7 @@ export interface StoredKeyMessage {
   value: Buffer;
   remainingTtlMs?: number;
   deferred?: boolean;
+  unreadable?: boolean;
 }
 
 export interface ReportAnalyticsRequestMessage {

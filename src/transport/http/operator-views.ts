@@ -16,10 +16,11 @@ export interface ReadinessReport {
 
 export interface ComponentHealth {
   readonly name: string;
-  readonly status: 'pass' | 'fail';
+  /** `warn`: workers are served, and somebody should look. */
+  readonly status: 'pass' | 'warn' | 'fail';
   /** Wall clock. */
   readonly observedAtMs: number;
-  /** Why it fails, in one line without secrets. */
+  /** Why it does not pass, in one line without secrets. */
   readonly reason?: string | undefined;
 }
 

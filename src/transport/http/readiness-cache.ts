@@ -39,7 +39,7 @@ export class ReadinessCache {
   }
 
   get passes(): boolean {
-    return this.#drainingSinceMs === undefined && this.#components.every(({ status }) => status === 'pass');
+    return this.#drainingSinceMs === undefined && this.#components.every(({ status }) => status !== 'fail');
   }
 
   get components(): readonly ComponentHealth[] {

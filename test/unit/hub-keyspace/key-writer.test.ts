@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { organisationId } from '../../../src/domain/identifiers.js';
 import { hashKey } from '../../../src/domain/key-hash.js';
 import { limits } from '../../../src/domain/limits.js';
+import { CausewayError } from '../../../src/errors/causeway-error.js';
 import { IntendedWrites } from '../../../src/hub/keyspace/intended-writes.js';
 import { KeyWriter, type ListedKey } from '../../../src/hub/keyspace/key-writer.js';
 import { sessionForOrganisation } from '../../../src/hub/keyspace/session-document.js';
@@ -166,6 +167,24 @@ describe('KeyWriter', () => {
     store.failNext(undefined, { method: 'put' });
     await expect(put('k', '{}')).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
     expect(await events()).toEqual([]);
+  });
+
+  it('writes over and removes what is damaged in the store, unless its name says that it is another’s', async () => {
+    const { put, writer, store, stored, events } = setUp();
+    const damaged = new CausewayError('STORE_ITEM_UNREADABLE', 'a stored key is damaged');
+    const damage = () => store.failNext(damaged, { method: 'getMany' });
+    damage();
+    await put('k', '{}');
+    expect(await stored('apikey-k')).toBe('{"org_id":"acme"}');
+    damage();
+    await expect(writer.get(acme, { key: 'k' })).rejects.toMatchObject({ code: 'STORE_ITEM_UNREADABLE' });
+    damage();
+    await writer.remove(acme, { key: 'k' });
+    expect(await stored('apikey-k')).toBeUndefined();
+    expect((await events()).at(-1)).toEqual({ kind: 'key-removed', key: 'k', hashed: false });
+    const token = Buffer.from('{"org":"other","id":"1","h":"murmur64"}').toString('base64');
+    damage();
+    await expect(put(token, '{}')).rejects.toMatchObject({ code: 'OUT_OF_SCOPE' });
   });
 
   it('is done only when the change log has it', async () => {
